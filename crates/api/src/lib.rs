@@ -1,1 +1,52 @@
-//! (skeleton)
+//! Wire types of the HTTP API, shared by the server and the command line.
+//!
+//! Plain structs: what a field means is said here, what is allowed is decided by the server and comes with each
+//! view as [`Action`]s. Conventions (`docs/api.md`): `snake_case`; times are RFC 3339 in UTC; sizes are bytes and end
+//! in `_bytes` unless the field says GiB; ids are UUIDv7 made by the client, so that repeating a request is safe;
+//! lists are pages; long work is a [`Task`]; errors are [`Problem`]s.
+
+mod connector;
+mod layer;
+mod machine;
+mod problem;
+mod repository;
+mod task;
+
+pub use connector::{Check, CheckOutcome, Connector, ConnectorTest, EditConnector, NewConnector};
+pub use layer::{
+    AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated, NewLayer,
+    NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,
+};
+pub use machine::{Machine, Power};
+pub use problem::{Code, FieldError, Problem};
+pub use repository::{
+    CheckRepository, CollectGarbage, Doctor, Repository, RepositoryVersion, ServerInfo,
+};
+pub use task::{AuditEntry, Event, Needs, Progress, Step, Task, TaskLogEntry};
+
+pub use shale_model::{LayerKind, VersionState};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Something that may be done with an object, as the server sees it right now.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema, PartialEq, Eq)]
+pub struct Action {
+    /// `add_version`, `finalize`, `cancel`, `edit`, `delete`, `verify`, `export`, `test`, `power_on`, …
+    pub name: String,
+    /// Whether it would be accepted now.
+    pub allowed: bool,
+    /// Why not, in a sentence, when it would be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One page of a list. Ask again with `page_token` for the next one; no token means that was all.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The items, in the order asked for.
+    pub items: Vec<T>,
+    /// Opaque; give it back as `page_token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}

@@ -1,0 +1,245 @@
+//! Layers and their versions.
+
+use crate::{Action, Task};
+use serde::{Deserialize, Serialize};
+use shale_model::{LayerKind, VersionState};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A layer: a named thing that has versions.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Layer {
+    /// Id.
+    pub id: Uuid,
+    /// `os`, `platform` or `app`.
+    pub kind: LayerKind,
+    /// Unique among layers of its kind.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When it, or one of its versions, last changed.
+    pub updated_at: String,
+    /// How many versions it has, whatever their state.
+    pub version_count: u32,
+    /// The newest deployable version: the default base of the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_deployable: Option<Uuid>,
+    /// The open task on this layer, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<Uuid>,
+    /// What may be done with it now.
+    pub actions: Vec<Action>,
+}
+
+/// Create an OS layer from a disk: the first version is deployable when the task is done.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLayer {
+    /// Made by the client (UUIDv7); repeating the request is safe.
+    pub id: Uuid,
+    /// Only `os` can be made by import.
+    pub kind: LayerKind,
+    /// 1 to 100 characters, unique.
+    pub name: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Its first version.
+    pub version: NewVersion,
+    /// Where the disk comes from.
+    pub source: ImportSource,
+    /// Do not store blocks that the disk's file systems say are free (default true).
+    #[serde(default = "yes")]
+    pub drop_free_space: bool,
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Name and description of a version to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewVersion {
+    /// Made by the client (UUIDv7).
+    pub id: Uuid,
+    /// 1 to 100 characters, unique in the layer.
+    pub name: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// Where an imported disk comes from.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ImportSource {
+    /// An absolute path on the server: raw, qcow2, VHD, VHDX, VMDK or OVA, recognised by content.
+    File(String),
+}
+
+/// The answer to [`NewLayer`].
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LayerCreated {
+    /// The layer, its first version still `editing`.
+    pub layer: Layer,
+    /// The import.
+    pub task: Task,
+}
+
+/// Change a layer's properties; what is left out stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditLayer {
+    /// New name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// New description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// One immutable state of a layer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Version {
+    /// Id.
+    pub id: Uuid,
+    /// The layer it belongs to.
+    pub layer_id: Uuid,
+    /// That layer's name.
+    pub layer_name: String,
+    /// Unique in the layer.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Where it is in its life.
+    pub state: VersionState,
+    /// The version it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_version_id: Option<Uuid>,
+    /// Sizes, once it is deployable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<VersionSizes>,
+    /// BLAKE3 over the whole version, hex, once it is deployable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// `bios` or `uefi`: what the disk boots with.
+    pub firmware: String,
+    /// When it was asked for.
+    pub created_at: String,
+    /// When it last changed.
+    pub updated_at: String,
+    /// The open task that makes, checks or deletes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<Uuid>,
+    /// Its packaging machine, while there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_id: Option<Uuid>,
+    /// What may be done with it now.
+    pub actions: Vec<Action>,
+}
+
+/// How big a version is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct VersionSizes {
+    /// What the guest sees as its disk.
+    pub virtual_bytes: u64,
+    /// Data in it (not holes).
+    pub logical_bytes: u64,
+    /// What making it added to the repository, compressed.
+    pub added_bytes: u64,
+}
+
+/// Add a version to a layer (the seed page's wizard).
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddVersion {
+    /// Made by the client (UUIDv7); repeating the request is safe.
+    pub id: Uuid,
+    /// Version: required, 1 to 100 characters, unique in the layer.
+    pub name: String,
+    /// Version Description.
+    #[serde(default)]
+    pub description: String,
+    /// Max Layer Size in GiB, thin; 100 when left out (or the base version's size when that is larger).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_layer_size_gib: Option<u32>,
+    /// Base version; the newest deployable one when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_version_id: Option<Uuid>,
+    /// Connector configuration: where the packaging machine runs.
+    pub connector_id: Uuid,
+    /// Platform layer version with tools and drivers (not in this release).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_version_id: Option<Uuid>,
+    /// The packaging disk.
+    pub packaging_disk: PackagingDisk,
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// The temporary disk that the version is made on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PackagingDisk {
+    /// Required: a file name; the machine is named after it.
+    pub file_name: String,
+    /// Disk format; the connector's own when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+}
+
+/// The answer to [`AddVersion`].
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct VersionCreated {
+    /// The version, `editing`.
+    pub version: Version,
+    /// The task that makes it.
+    pub task: Task,
+}
+
+/// Change a version's name or description; what is left out stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditVersion {
+    /// New name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// New description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// Write a version to a disk image on the server.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportVersion {
+    /// `raw`, `vhd`, `vhd-fixed`, `vhdx`, `vmdk`, `vmdk-stream`, `qcow2`, `qcow2-compressed`.
+    pub format: String,
+    /// Absolute path on the server. It must not exist, unless `overwrite`.
+    pub path: String,
+    /// Replace a file that exists.
+    #[serde(default)]
+    pub overwrite: bool,
+}
+
+/// A comment for the audit, where a request needs nothing else.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Comment {
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
