@@ -61,6 +61,15 @@ impl Error {
         self
     }
 
+    /// Says which file it is about, unless the text does.
+    pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
+        let name = format!("'{}'", path.display());
+        if !self.context.contains(&name) {
+            self.context = format!("{name}: {}", self.context);
+        }
+        self
+    }
+
     /// What a caller can act on.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -77,4 +86,14 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|e| e.as_ref() as _)
     }
+}
+
+/// Bytes that are not what a format demands.
+pub(crate) fn corrupt(context: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, context)
+}
+
+/// A valid disk that is not handled; the text names what it is.
+pub(crate) fn unsupported(context: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unsupported, context)
 }

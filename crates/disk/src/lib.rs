@@ -13,9 +13,21 @@
 //! every malformed file with an [`Error`], and never panics.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+mod algebra;
+mod cache;
 mod error;
+mod field;
+mod file;
+mod format;
+mod open;
+mod probe;
+pub mod qcow2;
 
+pub use algebra::{Layered, Memory, Resized, Window};
 pub use error::{Error, ErrorKind, Result};
+pub use file::FileDisk;
+pub use format::Format;
+pub use open::{OpenOptions, Opened, open};
 
 use std::ops::ControlFlow;
 
@@ -57,3 +69,53 @@ pub trait Disk: Send + Sync {
 /// Told how many *more* bytes are done; answers `Break` to stop. A stopped operation ends with
 /// [`ErrorKind::Stopped`]. (`store` and `connector` take the same plain closure.)
 pub type Watch<'a> = &'a (dyn Fn(u64) -> ControlFlow<()> + Sync);
+
+/// Smallest unit of every disk here, in bytes.
+pub const SECTOR: u64 = 512;
+
+/// All extents of a disk in order, neighbours of one content joined.
+pub fn extents<D: Disk + ?Sized>(disk: &D) -> Extents<'_, D> {
+    Extents { disk, at: 0, end: disk.size() }
+}
+
+/// See [`extents`].
+pub struct Extents<'a, D: ?Sized> {
+    disk: &'a D,
+    at: u64,
+    end: u64,
+}
+
+impl<D: Disk + ?Sized> Iterator for Extents<'_, D> {
+    type Item = Result<Extent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut joined: Option<Extent> = None;
+        while self.at < self.end {
+            let next = match self.disk.extent_at(self.at) {
+                Ok(next) => next,
+                Err(e) => {
+                    self.at = self.end;
+                    return Some(Err(e));
+                }
+            };
+            debug_assert!(next.length > 0 && next.offset == self.at);
+            match &mut joined {
+                Some(whole) if whole.content != next.content => break,
+                Some(whole) => whole.length += next.length,
+                None => joined = Some(next),
+            }
+            self.at += next.length;
+        }
+        joined.map(Ok)
+    }
+}
+
+/// Errs when `length` bytes from `offset` on are not wholly inside `size`.
+fn check_range(size: u64, offset: u64, length: u64) -> Result<()> {
+    match offset.checked_add(length) {
+        Some(end) if end <= size => Ok(()),
+        _ => Err(error::corrupt(format!(
+            "{length} bytes at {offset} lie past the end, which is at {size}: the disk is truncated or corrupt"
+        ))),
+    }
+}
