@@ -1,1 +1,29 @@
-//! (skeleton)
+//! The nouns of Shale and their rules, pure: nothing here does I/O or reads a clock.
+//!
+//! ```text
+//!   layer    what kinds there are                    size     how large a layer may get
+//!   version  states and what may change them         machine  a packaging machine's name
+//!   name     what things may be called               message  the sentences people read
+//!   action   what may be done with a thing right now, and why the rest may not
+//! ```
+//!
+//! The server asks these rules before it acts and shows their answers; console and command line only render them.
+
+mod action;
+mod layer;
+mod machine;
+pub mod message;
+mod name;
+mod size;
+mod version;
+
+pub use action::{
+    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, TaskFacts, TaskPhase, VersionFacts, permitted,
+};
+pub use layer::LayerKind;
+pub use machine::{Civil, MachineName};
+pub use name::{
+    Invalid, Rule, comment, connector_name, description, layer_name, packaging_disk_file_name, version_name,
+};
+pub use size::{DEFAULT_GIB, GIB, MAX_GIB, MIN_GIB, layer_size};
+pub use version::{Refusal, VersionEvent, VersionState, default_base};

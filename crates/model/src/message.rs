@@ -1,0 +1,102 @@
+//! The sentences people read: titles of tasks, and what to do in a packaging machine.
+//!
+//! Scripts find a machine by the single quotes around its name, so quotes are put around names only.
+
+use crate::LayerKind;
+
+/// The title of the task that makes a layer from a disk.
+pub fn creating_layer(kind: LayerKind, layer: &str) -> String {
+    match kind {
+        LayerKind::Os => format!("Creating OS Layer '{layer}'."),
+        LayerKind::Platform => format!("Creating Platform Layer '{layer}'."),
+        LayerKind::App => format!("Creating Application Layer '{layer}'."),
+    }
+}
+
+/// The title of the task that adds a version to a layer.
+pub fn adding_version(kind: LayerKind, layer: &str) -> String {
+    format!("Adding Version to {} '{layer}'.", kind_words(kind))
+}
+
+/// The title of the task that writes a version to a disk image.
+pub fn exporting_version(layer: &str, version: &str) -> String {
+    format!("Exporting Version '{version}' of Layer '{layer}'.")
+}
+
+/// The title of the task that reads a version again and compares it with its digest.
+pub fn verifying_version(layer: &str, version: &str) -> String {
+    format!("Verifying Version '{version}' of Layer '{layer}'.")
+}
+
+/// The title of the task that deletes a version.
+pub fn deleting_version(layer: &str, version: &str) -> String {
+    format!("Deleting Version '{version}' of Layer '{layer}'.")
+}
+
+/// The title of the task that deletes a layer with all its versions.
+pub fn deleting_layer(kind: LayerKind, layer: &str) -> String {
+    format!("Deleting {} '{layer}'.", kind_words(kind))
+}
+
+/// The title of the task that checks the repository.
+pub const CHECKING_REPOSITORY: &str = "Checking the Repository.";
+/// The title of the task that removes from the repository what nothing uses.
+pub const COLLECTING_GARBAGE: &str = "Removing Unused Data from the Repository.";
+
+fn kind_words(kind: LayerKind) -> &'static str {
+    match kind {
+        LayerKind::Os => "Operating System Layer",
+        LayerKind::Platform => "Platform Layer",
+        LayerKind::App => "Application Layer",
+    }
+}
+
+/// What a person does next when the packaging machine `machine` stands in `place` (in the platform's own words,
+/// without quotes of its own). `powered_on` is what was seen, not what was hoped for.
+pub fn packaging_instruction(machine: &str, place: &str, powered_on: bool) -> String {
+    let next = if powered_on {
+        "It has been powered on: log in and install your updates or applications."
+    } else {
+        "It has not been powered on. Power on this virtual machine to install your updates or applications."
+    };
+    format!(
+        "The Packaging Disk has been published. The virtual machine '{machine}' can be found in '{place}'. {next} \
+         When the installation is complete, power off the virtual machine before clicking Finalize on the Action bar."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_those_people_know() {
+        for (found, expected) in [
+            (
+                adding_version(LayerKind::Os, "Win2012OS"),
+                "Adding Version to Operating System Layer 'Win2012OS'.",
+            ),
+            (adding_version(LayerKind::Platform, "X"), "Adding Version to Platform Layer 'X'."),
+            (creating_layer(LayerKind::Os, "X"), "Creating OS Layer 'X'."),
+            (creating_layer(LayerKind::App, "X"), "Creating Application Layer 'X'."),
+            (creating_layer(LayerKind::Platform, "X"), "Creating Platform Layer 'X'."),
+            (deleting_layer(LayerKind::Os, "X"), "Deleting Operating System Layer 'X'."),
+            (deleting_version("X", "1"), "Deleting Version '1' of Layer 'X'."),
+        ] {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn the_instruction_says_truthfully_whether_the_machine_runs() {
+        assert_eq!(
+            packaging_instruction("win-2016-10-18_15-29-40.061", "this server", true),
+            "The Packaging Disk has been published. The virtual machine 'win-2016-10-18_15-29-40.061' can be found in \
+             'this server'. It has been powered on: log in and install your updates or applications. When the \
+             installation is complete, power off the virtual machine before clicking Finalize on the Action bar."
+        );
+        let off = packaging_instruction("m", "here", false);
+        assert!(off.contains("It has not been powered on. Power on this virtual machine"), "{off}");
+        assert!(!off.contains("It has been powered on"), "{off}");
+    }
+}
