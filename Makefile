@@ -1,0 +1,37 @@
+# What a newcomer types. Every target installs what it misses first (scripts/setup) and works as root or with sudo.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# What cargo-deny looks at; without advisories it needs no network.
+DENY ?= advisories bans licenses sources
+.PHONY: help demo clean-demo run test check bench
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## The whole job on a real Debian disk; leaves the server running
+	scripts/setup demo
+	cargo build --release -p shale-server -p shale-cli
+	scripts/demo
+
+clean-demo: ## Stop the demo's server and delete its data
+	scripts/demo --clean
+
+run: ## Build and run the server with its data in build/shale
+	scripts/setup demo
+	cargo run --release -p shale-server -- serve --data build/shale
+
+test: ## Every test
+	scripts/setup test
+	cargo test --workspace
+
+check: ## Format, lints, licences and advisories, shell scripts
+	scripts/setup check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo deny --log-level warn check $(DENY)
+	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus .ci/run
+
+bench: ## Speed, size and memory against other tools, on a corpus it builds
+	scripts/setup bench
+	scripts/bench
