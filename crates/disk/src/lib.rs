@@ -19,6 +19,7 @@ mod error;
 mod field;
 mod file;
 mod format;
+pub mod nbd;
 mod open;
 mod probe;
 pub mod qcow2;
