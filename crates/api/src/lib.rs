@@ -10,6 +10,7 @@ mod layer;
 mod machine;
 mod problem;
 mod repository;
+mod schema;
 mod task;
 
 pub use connector::{Check, CheckOutcome, Connector, ConnectorTest, EditConnector, NewConnector};
