@@ -1,15 +1,15 @@
 //! The life of a version.
 //!
 //! ```text
-//!             machine ready            finalize asked
-//!   editing ───────────────▶ finalizable ◀────────────▶ finalizing ── taken ──▶ deployable ◀──┐
-//!      │                          │     finalize refused    │                     │    │ damaged│mended
-//!      │ imported (first version) │                         │                     │    ▼       │
-//!      └──────────────────────────┼────▶ deployable         │       delete asked  │  broken ───┘
-//!                                 │                         │                     ▼    │
-//!      └──────── given up ────────┴──── given up ───────────┴──────────────▶ deleting ◀┘
-//!                                                                                 │ delete failed
-//!                                                                                 └──▶ broken
+//!   editing ──MachineReady──▶ finalizable ──FinalizeAsked──▶ finalizing ──Taken──▶ deployable ──DeleteAsked──▶ deleting
+//!
+//!   editing     ──Imported─────────▶ deployable     a layer's first version needs no machine
+//!   finalizing  ──FinalizeRefused──▶ finalizable    something must be mended in the machine
+//!   editing, finalizable, finalizing ──GivenUp──▶ deleting
+//!   deployable  ──Damaged──────────▶ broken
+//!   broken      ──Mended───────────▶ deployable
+//!   broken      ──DeleteAsked──────▶ deleting
+//!   deleting    ──DeleteFailed─────▶ broken
 //! ```
 //!
 //! A version that is gone has no state: its row is gone too. Whatever is not drawn is refused.
