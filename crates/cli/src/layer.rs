@@ -1,0 +1,223 @@
+//! `shale layer`.
+
+use crate::client::Client;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::resolve;
+use crate::table::{Cell, Sheet, Table};
+use crate::terminal::{Terminal, View, actions, word};
+use crate::units;
+use crate::wait::{Waiting, follow, follow_and_print};
+use clap::Subcommand;
+use shale_api::{
+    Comment, EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, NewVersion, Task, Version,
+};
+use uuid::Uuid;
+
+/// The verbs of `shale layer`.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the layers
+    List {
+        /// Only this kind: os, platform, app
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Show a layer, its versions and what can be done with it now
+    Show {
+        /// Name or id
+        layer: String,
+    },
+    /// Make an OS layer out of a disk on the server
+    Import(Import),
+    /// Change a layer's name or description
+    Edit {
+        /// Name or id
+        layer: String,
+        /// New name
+        #[arg(long)]
+        name: Option<String>,
+        /// New description
+        #[arg(long)]
+        description: Option<String>,
+        /// Why; kept in the audit
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
+    /// Delete a layer with all its versions
+    Delete {
+        /// Name or id
+        layer: String,
+        /// Why; kept in the audit
+        #[arg(long, default_value = "")]
+        comment: String,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+}
+
+/// What `shale layer import` takes.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// The new layer's name
+    name: String,
+    /// Its first version
+    #[arg(long, value_name = "NAME")]
+    version: String,
+    /// The disk on the server: raw, qcow2, VHD, VHDX, VMDK or OVA, recognised by content
+    #[arg(long, value_name = "PATH")]
+    file: String,
+    /// The layer's description
+    #[arg(long, default_value = "")]
+    description: String,
+    /// The version's description
+    #[arg(long, default_value = "")]
+    version_description: String,
+    /// Store blocks as well that the disk's file systems say are free
+    #[arg(long)]
+    keep_free_space: bool,
+    /// Why; kept in the audit
+    #[arg(long, default_value = "")]
+    comment: String,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// Carries out a verb.
+pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
+    match verb {
+        Verb::List { kind } => {
+            let query: Vec<(&str, &str)> = kind.iter().map(|kind| ("kind", kind.as_str())).collect();
+            terminal.list::<Layer>(&client.list("/layers", &query, None)?)?;
+        }
+        Verb::Show { layer } => show(&resolve::layer(client, &layer)?, client, terminal)?,
+        Verb::Import(import) => return run_import(import, client, terminal),
+        Verb::Edit { layer, name, description, comment } => {
+            if name.is_none() && description.is_none() {
+                return Err(Failure::usage("Nothing to change: give --name or --description."));
+            }
+            let id = resolve::layer(client, &layer)?.id;
+            let edit = EditLayer { name, description, comment };
+            terminal.object::<Layer>(&client.patch(&format!("/layers/{id}"), &edit)?)?;
+        }
+        Verb::Delete { layer, comment, waiting } => {
+            let id = resolve::layer(client, &layer)?.id;
+            let task: Task = client.delete(&format!("/layers/{id}"), &Comment { comment })?;
+            return follow_and_print(client, terminal, task, waiting);
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(layer: &Layer, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
+    if !terminal.for_people() {
+        return terminal.object(layer);
+    }
+    let versions: Vec<Version> = client.list(&format!("/layers/{}/versions", layer.id), &[], None)?;
+    let mut table = Table::new(Version::COLUMNS);
+    versions.iter().for_each(|version| table.row(version.row()));
+    terminal.answer(layer, layer, |layer| {
+        sheet(layer).part("Versions", table).part("What can be done", actions(&layer.actions))
+    })
+}
+
+fn run_import(import: Import, client: &Client, terminal: &Terminal) -> Outcome {
+    let request = NewLayer {
+        id: Uuid::now_v7(),
+        kind: LayerKind::Os,
+        name: import.name,
+        description: import.description,
+        version: NewVersion {
+            id: Uuid::now_v7(),
+            name: import.version,
+            description: import.version_description,
+        },
+        source: ImportSource::File(path_on_server(client, &import.file)?),
+        drop_free_space: !import.keep_free_space,
+        comment: import.comment,
+    };
+    let created: LayerCreated = client.create("/layers", &request)?;
+    let (task, exit) = follow(client, terminal, created.task, import.waiting)?;
+    // After a failed import the layer is gone again: what was made is still shown.
+    let layer = client.get(&format!("/layers/{}", created.layer.id)).unwrap_or(created.layer);
+    terminal.answer(&LayerCreated { layer, task }, &LayerName(request.id, request.name), |created| {
+        sheet(&created.layer)
+            .with("Version", format!("{} ({})", request.version.name, request.version.id))
+            .with("Task", format!("{} ({})", created.task.state, created.task.id))
+            .maybe("Result", crate::task::result_line(&created.task))
+    })?;
+    Ok(exit)
+}
+
+/// A path on the server. What is relative can only be meant on this computer.
+pub fn path_on_server(client: &Client, path: &str) -> Result<String, Failure> {
+    if !client.is_here() || path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    let absolute =
+        std::path::absolute(path).map_err(|e| Failure::io(format!("cannot use the path '{path}'"), &e))?;
+    absolute.into_os_string().into_string().map_err(|path| {
+        Failure::usage(format!("The path '{}' is not UTF-8: rename it first.", path.to_string_lossy()))
+    })
+}
+
+/// Id and name of a layer that is being made.
+#[derive(serde::Serialize)]
+struct LayerName(Uuid, String);
+
+impl View for LayerName {
+    const COLUMNS: &'static [&'static str] = &["NAME"];
+
+    fn id(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.1.clone()
+    }
+
+    fn row(&self) -> Vec<Cell> {
+        vec![self.1.clone().into()]
+    }
+
+    fn sheet(&self) -> Sheet {
+        Sheet::default().with("Name", self.name())
+    }
+}
+
+impl View for Layer {
+    const COLUMNS: &'static [&'static str] = &["NAME", "KIND", "VERSIONS", "CHANGED", "TASK", "DESCRIPTION"];
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.name.clone().into(),
+            word(&self.kind).into(),
+            self.version_count.to_string().into(),
+            units::time(&self.updated_at).into(),
+            self.task_id.map(|id| id.to_string()).unwrap_or_default().into(),
+            self.description.clone().into(),
+        ]
+    }
+
+    fn sheet(&self) -> Sheet {
+        sheet(self).part("What can be done", actions(&self.actions))
+    }
+}
+
+fn sheet(layer: &Layer) -> Sheet {
+    Sheet::default()
+        .with("Layer", layer.name.clone())
+        .with("Id", layer.id.to_string())
+        .with("Kind", word(&layer.kind))
+        .with("Description", layer.description.clone())
+        .with("Made", units::time(&layer.created_at))
+        .with("Changed", units::time(&layer.updated_at))
+        .maybe("At work", layer.task_id.map(|id| format!("task {id}")))
+}

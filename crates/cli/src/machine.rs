@@ -1,0 +1,212 @@
+//! `shale machine`.
+
+use crate::client::Client;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::interrupt::{Leaves, guard};
+use crate::resolve::MachineRef;
+use crate::table::{Cell, Sheet};
+use crate::terminal::{Terminal, View, actions, word};
+use crate::units;
+use crate::wait::Waiting;
+use clap::Subcommand;
+use serde_json::json;
+use shale_api::{Machine, Power};
+use std::io::IsTerminal;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use ureq::http::Method;
+
+/// The verbs of `shale machine`.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// List the packaging machines
+    List,
+    /// Show a machine and what can be done with it now
+    Show {
+        #[command(flatten)]
+        machine: MachineRef,
+    },
+    /// Power a machine on
+    Start {
+        #[command(flatten)]
+        machine: MachineRef,
+    },
+    /// Ask the guest to shut down, and wait until the machine is off
+    #[command(visible_alias = "shut-down")]
+    Stop {
+        #[command(flatten)]
+        machine: MachineRef,
+        /// Pull the plug instead of asking the guest
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Print what the serial console has shown
+    Serial {
+        #[command(flatten)]
+        machine: MachineRef,
+        /// Go on with what it shows from now on, until the machine is gone
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Log in to the guest over SSH, where the connector forwards it
+    Ssh {
+        #[command(flatten)]
+        machine: MachineRef,
+        /// User in the guest
+        #[arg(short, long, default_value = "root")]
+        user: String,
+        /// Command to run in the guest, and options for ssh before it
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Print the socket of the machine's screen (VNC)
+    Screen {
+        #[command(flatten)]
+        machine: MachineRef,
+    },
+}
+
+/// Carries out a verb.
+pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
+    match verb {
+        Verb::List => terminal.list::<Machine>(&client.list("/machines", &[], None)?)?,
+        Verb::Show { machine } => terminal.object(&machine.find(client)?)?,
+        Verb::Start { machine } => {
+            let id = machine.find(client)?.id;
+            terminal.object::<Machine>(&client.post(&format!("/machines/{id}/power_on"), &json!({}))?)?;
+        }
+        Verb::Stop { machine, force, waiting } => {
+            return stop(&machine.find(client)?, force, waiting, client, terminal);
+        }
+        Verb::Serial { machine, follow } => serial(&machine.find(client)?, follow, client, terminal)?,
+        Verb::Ssh { machine, user, command } => return ssh(&machine.find(client)?, &user, &command),
+        Verb::Screen { machine } => {
+            let machine = machine.find(client)?;
+            let socket = machine.vnc_socket.as_deref().ok_or_else(|| no_such_door(&machine, "screen"))?;
+            terminal.print(&format!("{socket}\n"))?;
+            terminal.note("On the server's host, point a VNC viewer at this unix socket.");
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn no_such_door(machine: &Machine, what: &str) -> Failure {
+    let power = word(&machine.power);
+    Failure::new(Exit::Failed, format!("The machine '{}' ({power}) has no {what} now.", machine.name))
+}
+
+fn stop(machine: &Machine, force: bool, waiting: Waiting, client: &Client, terminal: &Terminal) -> Outcome {
+    let verb = if force { "power_off" } else { "shut_down" };
+    let mut machine: Machine = client.post(&format!("/machines/{}/{verb}", machine.id), &json!({}))?;
+    let deadline = waiting.deadline();
+    let _guard = guard(Leaves::Task("The machine goes on shutting down.".into()));
+    let mut exit = Exit::Ok;
+    while waiting.wanted() && matches!(machine.power, Power::Running | Power::Unknown) {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let again = client.command(&format!("machine stop --force {}", machine.id));
+            terminal.note(&format!("The machine still runs. If the guest does not answer: {again}"));
+            exit = Exit::TimedOut;
+            break;
+        }
+        sleep(Duration::from_millis(500));
+        machine = client.get(&format!("/machines/{}", machine.id))?;
+    }
+    terminal.object(&machine)?;
+    Ok(exit)
+}
+
+fn serial(machine: &Machine, follow: bool, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
+    let path = format!("/machines/{}/serial", machine.id);
+    let mut shown = 0;
+    loop {
+        let text = match client.raw(&Method::GET, &path, None) {
+            // The machine is gone: that is how following ends.
+            Err(failure) if follow && shown > 0 && failure.exit == Exit::NotFound => return Ok(()),
+            other => other?,
+        };
+        // A log that got shorter was started anew. `get` guards against a cut inside a character.
+        if text.len() < shown {
+            shown = 0;
+        }
+        terminal.print(&for_screen(text.get(shown..).unwrap_or(&text)))?;
+        shown = text.len();
+        if !follow {
+            return Ok(());
+        }
+        sleep(Duration::from_secs(1));
+    }
+}
+
+/// The guest wrote this: on a terminal its control sequences are left out.
+fn for_screen(text: &str) -> String {
+    if std::io::stdout().is_terminal() {
+        anstream::adapter::strip_str(text).to_string()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Runs ssh. Machines come and go on the same ports, so their host keys are remembered by machine, not by port.
+fn ssh(machine: &Machine, user: &str, command: &[String]) -> Outcome {
+    let address = machine.ssh.as_deref().ok_or_else(|| {
+        no_such_door(machine, "SSH").hint("the connector's `ssh_forward` setting opens one for new machines")
+    })?;
+    let (host, port) = address.rsplit_once(':').unwrap_or((address, "22"));
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-p", port, "-l", user])
+        .args(["-o", "StrictHostKeyChecking=accept-new", "-o", &format!("HostKeyAlias=shale-{}", machine.id)])
+        .arg(host)
+        .args(command);
+    let status = ssh.status().map_err(|e| Failure::io("cannot run ssh", &e))?;
+    match status.code() {
+        Some(0) => Ok(Exit::Ok),
+        // What ssh, or the command in the guest, had to say was said by it.
+        _ => Ok(Exit::Failed),
+    }
+}
+
+impl View for Machine {
+    const COLUMNS: &'static [&'static str] =
+        &["NAME", "POWER", "LAYER", "VERSION", "CONNECTOR", "WRITTEN", "SSH"];
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.name.clone().into(),
+            Cell::state(word(&self.power)),
+            self.layer_name.clone().into(),
+            self.version_name.clone().into(),
+            self.connector_name.clone().into(),
+            self.written_bytes.map(units::bytes).unwrap_or_default().into(),
+            self.ssh.clone().unwrap_or_default().into(),
+        ]
+    }
+
+    fn sheet(&self) -> Sheet {
+        Sheet::default()
+            .with("Machine", self.name.clone())
+            .with("Id", self.id.to_string())
+            .with("Power", Cell::state(word(&self.power)))
+            .maybe("Detail", self.detail.clone())
+            .with("Layer", self.layer_name.clone())
+            .with("Version", self.version_name.clone())
+            .with("Connector", self.connector_name.clone())
+            .with("Place", self.place.clone())
+            .maybe("SSH", self.ssh.clone())
+            .maybe("Screen (VNC)", self.vnc_socket.clone())
+            .maybe("Serial log", self.serial_log.clone())
+            .maybe("Written", self.written_bytes.map(units::bytes))
+            .maybe("Task", self.task_id.map(|id| id.to_string()))
+            .part("What can be done", actions(&self.actions))
+    }
+}

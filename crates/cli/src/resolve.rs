@@ -1,0 +1,115 @@
+//! From what people type to an object: an id, or an exact name. A name that several objects have is refused, and the
+//! candidates are named; nothing is guessed.
+
+use crate::client::Client;
+use crate::failure::{Exit, Failure};
+use shale_api::{Connector, Layer, Machine, Version};
+use uuid::Uuid;
+
+/// A layer, by name or id.
+pub fn layer(client: &Client, text: &str) -> Result<Layer, Failure> {
+    if let Ok(id) = text.parse::<Uuid>() {
+        return client.get(&format!("/layers/{id}"));
+    }
+    let mut layers: Vec<Layer> = client.list("/layers", &[("name", text)], None)?;
+    layers.retain(|layer| layer.name == text);
+    only(layers, "layer", text, client, |layer| format!("{} ({} layer)", layer.id, layer.kind.as_str()))
+}
+
+/// A version: `LAYER VERSION`, each by name or id, or the version's id alone.
+#[derive(Clone, Debug, clap::Args)]
+pub struct VersionRef {
+    /// The layer's name or id, or the version's id alone
+    #[arg(value_name = "LAYER|VERSION-ID")]
+    first: String,
+    /// The version's name or id
+    #[arg(value_name = "VERSION")]
+    second: Option<String>,
+}
+
+impl VersionRef {
+    /// Finds it.
+    pub fn find(&self, client: &Client) -> Result<Version, Failure> {
+        match &self.second {
+            Some(name) => version(client, &layer(client, &self.first)?, name),
+            None => match self.first.parse::<Uuid>() {
+                Ok(id) => client.get(&format!("/versions/{id}")),
+                Err(_) => Err(Failure::usage(format!(
+                    "'{}' is not a version's id: give the layer and the version, as in `LAYER VERSION`.",
+                    self.first
+                ))),
+            },
+        }
+    }
+}
+
+/// A version of a layer, by name or id.
+pub fn version(client: &Client, layer: &Layer, text: &str) -> Result<Version, Failure> {
+    let id = text.parse::<Uuid>().ok();
+    let mut versions: Vec<Version> = client.list(&format!("/layers/{}/versions", layer.id), &[], None)?;
+    versions.retain(|version| version.name == text || Some(version.id) == id);
+    let what = format!("version of layer '{}'", layer.name);
+    only(versions, &what, text, client, |version| version.id.to_string())
+}
+
+/// A machine: its name or id, or `LAYER VERSION` of the version that is made in it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MachineRef {
+    /// The machine's name or id, or the layer whose version is made in it
+    #[arg(value_name = "MACHINE|LAYER")]
+    first: String,
+    /// The version's name, after a layer
+    #[arg(value_name = "VERSION")]
+    second: Option<String>,
+}
+
+impl MachineRef {
+    /// Finds it.
+    pub fn find(&self, client: &Client) -> Result<Machine, Failure> {
+        let by_id = |id: Uuid| client.get(&format!("/machines/{id}"));
+        if let Some(version_name) = &self.second {
+            return by_id(version(client, &layer(client, &self.first)?, version_name)?.id);
+        }
+        if let Ok(id) = self.first.parse() {
+            return by_id(id);
+        }
+        let mut machines: Vec<Machine> = client.list("/machines", &[], None)?;
+        machines.retain(|machine| machine.name == self.first);
+        only(machines, "machine", &self.first, client, |machine| machine.id.to_string())
+    }
+}
+
+/// A connector configuration, by name or id.
+pub fn connector(client: &Client, text: &str) -> Result<Connector, Failure> {
+    if let Ok(id) = text.parse::<Uuid>() {
+        return client.get(&format!("/connectors/{id}"));
+    }
+    let mut connectors: Vec<Connector> = client.list("/connectors", &[], None)?;
+    connectors.retain(|connector| connector.name == text);
+    only(connectors, "connector", text, client, |connector| connector.id.to_string())
+}
+
+fn only<T>(
+    mut found: Vec<T>,
+    what: &str,
+    text: &str,
+    client: &Client,
+    tell: impl Fn(&T) -> String,
+) -> Result<T, Failure> {
+    let noun = what.split(' ').next().unwrap_or(what);
+    match (found.pop(), found.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (None, _) => {
+            let list = if noun == "version" { "version list LAYER".into() } else { format!("{noun} list") };
+            Err(Failure::new(Exit::NotFound, format!("There is no {what} named '{text}'."))
+                .hint(client.command(&list)))
+        }
+        (Some(last), false) => {
+            found.push(last);
+            let candidates: Vec<String> = found.iter().map(|item| format!("  {}", tell(item))).collect();
+            let text =
+                format!("'{text}' names more than one {noun}; use the id of one:\n{}", candidates.join("\n"));
+            Err(Failure::usage(text))
+        }
+    }
+}
