@@ -27,13 +27,13 @@ firmware=${2:-both}
 run=${3:-}
 case $firmware in bios | uefi | both) ;; *) echo "firmware is bios, uefi or both, not $firmware" >&2; exit 2 ;; esac
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
 cache=${TINY_GUEST_CACHE:-$here/../../build/tiny-guest}
 busybox=$(command -v busybox)
 PATH=$PATH:/usr/sbin:/sbin
 export MTOOLS_SKIP_CHECK=1
 mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
+cache=$(cd "$cache" && pwd -P)
 work=$(mktemp -d "${TMPDIR:-/tmp}/tiny-guest.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -73,7 +73,9 @@ make_initramfs() {
     (cd "$root" && find . | "$busybox" cpio -o -H newc 2>/dev/null) | gzip -1 >"$2"
 }
 
-# Kernel and initramfs, made again when init or this script is newer.
+# Kernel and initramfs, made again when init or this script is newer; several of us may run at once.
+exec 9>"$cache/lock"
+flock 9
 if [ ! -s "$cache/vmlinuz" ]; then
     fetch_kernel "$work/kernel"
     rm -rf "$cache/kernel.new" && mkdir "$cache/kernel.new" "$cache/kernel.new/lib"
@@ -84,9 +86,10 @@ if [ ! -s "$cache/vmlinuz" ]; then
     mv "$cache/vmlinuz.new" "$cache/vmlinuz"
 fi
 if [ ! -s "$cache/initrd" ] || [ "$here/init" -nt "$cache/initrd" ] || [ "$0" -nt "$cache/initrd" ]; then
-    make_initramfs "$cache/kernel" "$work/initrd"
-    cp "$work/initrd" "$cache/initrd.$$" && mv "$cache/initrd.$$" "$cache/initrd"
+    make_initramfs "$cache/kernel" "$cache/initrd.new"
+    mv "$cache/initrd.new" "$cache/initrd"
 fi
+exec 9>&-
 
 # The file system of partition 3.
 tree=$work/tree
@@ -101,7 +104,7 @@ mke2fs -q -t ext4 -L tiny -O '^metadata_csum_seed,^orphan_file' -E root_owner=0:
 # What GRUB does at start; no menu, no wait.
 cat >"$work/grub.cfg" <<'GRUB'
 set root=(hd0,gpt3)
-linux /boot/vmlinuz console=tty1 console=ttyS0,115200 panic=10 quiet
+linux /boot/vmlinuz console=tty1 console=ttyS0,115200 panic=10 loglevel=5
 initrd /boot/initrd
 boot
 GRUB
