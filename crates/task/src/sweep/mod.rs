@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   for every scenario (one or two faults, each at a call of a step, of its undo, or at an entry of the log):
-//!     fresh world, empty journal
+//!     fresh world; what the request does itself, in its own transaction
 //!     drive ─ crash or journal failure ─▶ new runner, same world, same journal ─▶ drive …
 //!           ─ waits ─▶ answer it, or cancel ─▶ drive …
 //!           ─ ends ─▶ snapshot == the fresh world's, or == that after a run without faults, or stuck for a reason
@@ -38,11 +38,15 @@
 //! struct Lamp;
 //! impl Subject for Lamp {
 //!     type World = Cell<bool>;
+//!     type Place = Cell<bool>;
 //!     fn kind(&self) -> Kind<Cell<bool>> {
 //!         Kind::new("light_the_lamp", vec![Box::new(Light)])
 //!     }
 //!     fn fresh(&self) -> Cell<bool> {
 //!         Cell::new(false)
+//!     }
+//!     fn world<'a>(&self, lamp: &'a Cell<bool>) -> &'a Cell<bool> {
+//!         lamp
 //!     }
 //!     fn snapshot(&self, lamp: &Cell<bool>) -> String {
 //!         format!("lit: {}", lamp.get())
@@ -58,12 +62,13 @@ mod scenario;
 
 pub use fault::{Call, Fault, What};
 
-use crate::decide::Ending;
+use crate::decide::{Ending, Rule};
 use crate::event::Event;
 use crate::journal::{Journal, MemoryJournal};
 use crate::runner::{CancelAnswer, Clock, Drive, Runner};
 use crate::step::{Kind, Step};
-use fault::{FaultyJournal, FaultyStep, Plan};
+use fault::{FaultyJournal, FaultyStep, Plan, Trace};
+use scenario::Scenarios;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,39 +92,50 @@ pub enum Answer {
 
 /// A kind of task and the world it is swept in.
 pub trait Subject {
-    /// What the steps act on. It outlives the processes that die: what a process holds only in memory belongs into
-    /// [`Subject::restart`].
-    type World: 'static;
+    /// What the steps act on.
+    type World: ?Sized + 'static;
+
+    /// What holds a world: the world itself, or that and the temporary folder it lies in.
+    type Place;
 
     /// The kind, as the product registers it.
     fn kind(&self) -> Kind<Self::World>;
 
-    /// A world before the task. Every call makes an equal one.
-    fn fresh(&self) -> Self::World;
+    /// A world before the task was asked for. Every call makes an equal one.
+    fn fresh(&self) -> Self::Place;
+
+    /// The world in a place.
+    fn world<'a>(&self, place: &'a Self::Place) -> &'a Self::World;
 
     /// What exists, as text; equal worlds have equal texts. Leave out what may differ from run to run (times, random
     /// ids), and nothing that the task makes.
-    fn snapshot(&self, world: &Self::World) -> String;
+    fn snapshot(&self, place: &Self::Place) -> String;
+
+    /// What the request does itself, in the transaction that makes the task, and the events it records then. Nothing
+    /// goes wrong here: a transaction is there or not.
+    fn request(&self, _place: &Self::Place) -> Vec<Event> {
+        Vec::new()
+    }
 
     /// The task's id, the same in every world.
     fn task(&self) -> &str {
         "0190a5a0-0000-7000-8000-000000000001"
     }
 
-    /// What the task is asked to do.
-    fn input(&self) -> Value {
+    /// What the task is asked to do. Asked for anew by every process, as it would be read from the catalog.
+    fn input(&self, _place: &Self::Place) -> Value {
         Value::Null
     }
 
     /// What a person does when the task waits and needs `needs`: mends the world, and answers. A kind that never
     /// waits needs none.
-    fn answer(&self, _world: &Self::World, _needs: &Value) -> Answer {
+    fn answer(&self, _place: &Self::Place, _needs: &Value) -> Answer {
         Answer::Signal("go".into(), Value::Null)
     }
 
-    /// What a new process finds of the world of a dead one.
-    fn restart(&self, world: Self::World) -> Self::World {
-        world
+    /// What a new process finds of the world of a dead one: what a process holds only in memory is gone.
+    fn restart(&self, place: Self::Place) -> Self::Place {
+        place
     }
 }
 
@@ -190,8 +206,9 @@ pub fn sweep<S: Subject>(subject: &S, pairs: Pairs) -> Report {
     let clean = run(subject, &[]);
     let after = clean.snapshot.clone();
     let mut scenarios = vec![Vec::new()];
-    scenarios.extend(scenario::singles(&rules, &clean.waited));
-    scenarios.extend(scenario::pairs(&rules, &clean.waited, pairs));
+    let calls = Scenarios { rules: &rules, ran: clean.ran(&rules), waited: clean.waited };
+    scenarios.extend(calls.singles());
+    scenarios.extend(calls.pairs(pairs));
     for faults in scenarios {
         let case = run(subject, &faults);
         report.cases += 1;
@@ -221,11 +238,19 @@ struct Case {
     snapshot: String,
     log: Vec<Event>,
     /// Every call of a step that was made, and every cancel that was honoured, in order.
-    trace: Vec<fault::Trace>,
+    trace: Vec<Trace>,
     /// The faults that happened: some scenarios end before all of theirs can.
     fired: Vec<Fault>,
     /// Steps that waited.
     waited: Vec<&'static str>,
+}
+
+impl Case {
+    /// The steps that were really run.
+    fn ran(&self, rules: &[Rule]) -> Vec<&'static str> {
+        let called = |i: &usize| self.trace.contains(&Trace::Called(Call::Run, *i));
+        (0..rules.len()).filter(called).map(|i| rules[i].name).collect()
+    }
 }
 
 /// More drives than any scenario of two faults needs.
@@ -246,32 +271,36 @@ fn run<S: Subject>(subject: &S, faults: &[Fault]) -> Case {
     let wrap = |inner| Box::new(FaultyStep { inner, plan: plan.clone() }) as Box<dyn Step<S::World>>;
     let kind = Kind::new(name, kind.into_steps().into_iter().map(wrap).collect());
     let journal = Arc::new(FaultyJournal { inner: MemoryJournal::default(), plan: plan.clone() });
-    let mut world = subject.fresh();
+    let mut place = subject.fresh();
+    for event in subject.request(&place) {
+        journal.inner.append(subject.task(), &event).expect("a journal in memory does not fail");
+    }
     let mut ending = None;
     for _ in 0..DRIVES {
         let runner = Arc::new(Runner::new(journal.clone(), Arc::new(NoPause), Arc::new(())));
         plan.bind(&runner);
-        let drive = || runner.drive(subject.task(), &kind, &world, &subject.input());
+        let input = subject.input(&place);
+        let drive = || runner.drive(subject.task(), &kind, subject.world(&place), &input);
         match catch_unwind(AssertUnwindSafe(drive)) {
             Ok(Ok(Drive::Ended(end))) => {
                 ending = Some(end);
                 break;
             }
-            Ok(Ok(Drive::Waiting(needs))) => answer(subject, &world, &needs, &plan, &runner),
+            Ok(Ok(Drive::Waiting(needs))) => answer(subject, &place, &needs, &plan, &runner),
             Ok(Ok(Drive::Busy)) => break,
-            Ok(Err(_)) => world = subject.restart(world),
-            Err(payload) if payload.is::<Crash>() => world = subject.restart(world),
+            Ok(Err(_)) => place = subject.restart(place),
+            Err(payload) if payload.is::<Crash>() => place = subject.restart(place),
             Err(bug) => resume_unwind(bug),
         }
     }
     let log = journal.inner.log(subject.task()).unwrap_or_default();
-    let snapshot = subject.snapshot(&world);
+    let snapshot = subject.snapshot(&place);
     Case { ending, snapshot, log, trace: plan.trace(), fired: plan.fired(), waited: plan.waited() }
 }
 
 /// Answers a task that waits, as the plan or the subject says. A journal that fails then is tried again by the next
 /// drive, which finds the task waiting still.
-fn answer<S: Subject>(subject: &S, world: &S::World, needs: &Value, plan: &Plan, runner: &Runner) {
+fn answer<S: Subject>(subject: &S, place: &S::Place, needs: &Value, plan: &Plan, runner: &Runner) {
     let (task, rules) = (subject.task(), plan.rules());
     let cancel = || {
         if let Ok(CancelAnswer::Honoured) = runner.cancel(task, rules, "sweep") {
@@ -281,7 +310,7 @@ fn answer<S: Subject>(subject: &S, world: &S::World, needs: &Value, plan: &Plan,
     if plan.cancel_while_waiting() {
         return cancel();
     }
-    match subject.answer(world, needs) {
+    match subject.answer(place, needs) {
         Answer::Cancel => cancel(),
         Answer::Signal(signal, data) => {
             let taken = runner.signal(task, rules, &signal, data.clone()).is_ok();
