@@ -13,7 +13,7 @@
 //! merged, so that there are few. A file that is missing or damaged only costs the time to read the packs'
 //! directories again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -142,11 +142,11 @@ impl Index {
     }
 
     /// Writes index files for the uncovered packs, merges where there are many, and loads the result. Packs whose
-    /// directory is damaged stay uncovered. With `compact`, all becomes one file without packs that are gone.
-    pub fn cover(self, place: &Place, lock: &Lock, compact: bool) -> Result<Self> {
+    /// directory is damaged stay uncovered. With `dropped`, all becomes one file that does not know these packs.
+    pub fn cover(self, place: &Place, lock: &Lock, dropped: Option<&BTreeSet<Digest>>) -> Result<Self> {
         let mut fresh: BTreeMap<Digest, Vec<Entry>> = BTreeMap::new();
         let mut lengths = BTreeMap::new();
-        for pack in &self.uncovered {
+        for pack in self.uncovered.iter().filter(|pack| dropped.is_none_or(|d| !d.contains(&pack.id))) {
             let Ok(file) = File::open(pack::path(place, pack.id)) else { continue };
             if let Ok(entries) = pack::read_directory(&file, pack.id, pack.length) {
                 fresh.insert(pack.id, entries);
@@ -154,11 +154,11 @@ impl Index {
             }
         }
         let added: u64 = fresh.values().map(|entries| entries.len() as u64).sum();
-        let merged = self.files_to_merge(added, compact);
+        let merged = self.files_to_merge(added, dropped.is_some());
         if fresh.is_empty() && merged.is_empty() {
             return Ok(self);
         }
-        let mut sources: Vec<Source> = merged.iter().map(|file| Source::file(file, compact)).collect();
+        let mut sources: Vec<Source> = merged.iter().map(|file| Source::file(file, dropped)).collect();
         for (id, entries) in fresh {
             sources.push(Source::fresh(PackRef { id, length: lengths[&id] }, entries));
         }
@@ -172,8 +172,8 @@ impl Index {
     }
 
     /// Like sizes merge: the cost of an entry's moves grows with the logarithm of their number.
-    fn files_to_merge(&self, added: u64, compact: bool) -> Vec<&IndexFile> {
-        if compact {
+    fn files_to_merge(&self, added: u64, all: bool) -> Vec<&IndexFile> {
+        if all {
             return self.files.iter().collect();
         }
         let mut total = added;
@@ -351,10 +351,11 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The entries of a file; packs that are gone are left out when asked.
-    fn file(file: &'a IndexFile, only_present: bool) -> Self {
-        let keep = |(pack, present): (&PackRef, &bool)| (*present || !only_present).then_some(*pack);
-        let packs = file.head.packs.iter().zip(&file.present).map(keep).collect();
+    /// The entries of a file, but for those of `dropped` packs. A pack that is missing stays known: a check tells
+    /// by it what was lost.
+    fn file(file: &'a IndexFile, dropped: Option<&BTreeSet<Digest>>) -> Self {
+        let keep = |pack: &PackRef| dropped.is_none_or(|d| !d.contains(&pack.id)).then_some(*pack);
+        let packs = file.head.packs.iter().map(keep).collect();
         Self::File { packs, cursor: Box::new(Cursor::new(file)) }
     }
 

@@ -19,9 +19,12 @@
 
 mod batch;
 mod block;
+mod check;
 mod digest;
 mod error;
+mod gc;
 mod index;
+mod live;
 mod lock;
 mod manifest;
 mod map;
@@ -30,16 +33,20 @@ mod place;
 mod recent;
 mod repository;
 mod save;
+mod stats;
 mod version;
 
 use std::ops::ControlFlow;
 
+pub use check::{Finding, Object, Report};
 pub use digest::{Digest, VersionId};
 pub use error::{Error, ErrorKind, Result};
+pub use gc::{Action, Collected, GcOptions, PackPlan, Plan};
 pub use lock::{Access, Holder};
 pub use manifest::SIZE_LIMIT;
 pub use repository::{Repository, VersionInfo};
 pub use save::{NewVersion, Saved};
+pub use stats::{Stats, VersionStats};
 pub use version::{FrameInfo, Version};
 
 /// Bytes of a block. Disks are cut into blocks from their first byte on; a last partial block is padded with zeros.

@@ -55,7 +55,6 @@ pub(crate) struct Lock {
     sidecar: PathBuf,
     name: String,
     temps: AtomicU64,
-    access: Access,
     // Held for their flocks; closed, and with that released, on drop.
     _repository: File,
     _own: File,
@@ -129,25 +128,14 @@ impl Lock {
             }
             own.set_len(0).and_then(|()| own.write_all(&text)).map_err(|e| Error::io(context(), e))?;
             fs::rename(&unborn, &sidecar).map_err(|e| Error::io(context(), e))?;
-            return Ok(Self {
-                sidecar,
-                name,
-                temps: AtomicU64::new(0),
-                access,
-                _repository: repository,
-                _own: own,
-            });
+            let temps = AtomicU64::new(0);
+            return Ok(Self { sidecar, name, temps, _repository: repository, _own: own });
         }
     }
 
     /// A name for a temporary file of this holder, never given twice.
     pub fn temp_name(&self) -> String {
         format!("{}.{}", self.name, self.temps.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Whether this is the exclusive lock.
-    pub fn is_exclusive(&self) -> bool {
-        self.access == Access::Exclusive
     }
 }
 

@@ -142,17 +142,13 @@ pub(crate) struct Writer {
 /// A filled pack, durable, not yet visible.
 pub(crate) struct Closed {
     temp: Temp,
-    pub id: Digest,
-    pub length: u64,
+    id: Digest,
 }
 
 impl Writer {
     pub fn new(place: &Place, lock: &Lock) -> Result<Self> {
         let mut temp = place.temp(lock)?;
-        let mut head = [0; HEAD as usize];
-        head[..8].copy_from_slice(MAGIC);
-        head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
-        temp.append(&head)?;
+        temp.append(&head())?;
         Ok(Self { temp, entries: Vec::new(), length: HEAD })
     }
 
@@ -200,7 +196,7 @@ impl Writer {
         directory.extend_from_slice(END);
         self.temp.append(&directory)?;
         self.temp.sync()?;
-        Ok(Closed { temp: self.temp, id, length: self.length + directory.len() as u64 })
+        Ok(Closed { temp: self.temp, id })
     }
 }
 
@@ -210,6 +206,14 @@ impl Closed {
         // One of the same name has the same directory, so the same blocks: replacing it also mends it.
         self.temp.publish(&path(place, self.id))
     }
+}
+
+/// How a pack begins.
+fn head() -> [u8; HEAD as usize] {
+    let mut head = [0; HEAD as usize];
+    head[..8].copy_from_slice(MAGIC);
+    head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
+    head
 }
 
 /// Where the pack `id` lies.
@@ -226,9 +230,9 @@ pub(crate) fn read_directory(file: &File, id: Digest, length: u64) -> Result<Vec
     if length < HEAD + FOOTER {
         return Err(bad("it is too short to be a pack (truncated)"));
     }
-    let mut head = [0; HEAD as usize];
-    read(&mut head, 0)?;
-    if &head[..8] != MAGIC {
+    let mut found = [0; HEAD as usize];
+    read(&mut found, 0)?;
+    if found != head() {
         return Err(bad("it does not begin like a pack"));
     }
     let mut footer = [0; FOOTER as usize];
@@ -248,7 +252,7 @@ pub(crate) fn parse_footer(
     if &footer[56..] != END {
         return Err("it does not end like a pack (truncated, or its end was overwritten)");
     }
-    if u32_at(footer, 48) != FORMAT {
+    if u32_at(footer, 48) != FORMAT || u32_at(footer, 52) != 0 {
         return Err("its format is not one that this version of Shale reads");
     }
     if footer[..32] != id.0 {

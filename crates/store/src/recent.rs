@@ -30,8 +30,4 @@ impl<K: PartialEq, V> Recent<K, V> {
         }
         values.push((key, value));
     }
-
-    pub fn clear(&self) {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }

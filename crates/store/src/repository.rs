@@ -1,6 +1,6 @@
 //! A repository: opened, asked for its versions, and the way from a digest to verified bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -193,16 +193,16 @@ impl Inner {
 
     /// Loads the index anew; packs that it lacks are added to it.
     pub fn refresh(&self, lock: &Lock) -> Result<()> {
-        self.load_and_cover(lock, false, false)
+        self.load_and_cover(lock, false, None)
     }
 
-    /// Writes one index file without what is gone, in place of all.
-    pub fn compact_index(&self, lock: &Lock) -> Result<()> {
-        self.load_and_cover(lock, true, true)
+    /// Writes one index file that does not know these packs, in place of all.
+    pub fn drop_from_index(&self, lock: &Lock, packs: &BTreeSet<Digest>) -> Result<()> {
+        self.load_and_cover(lock, true, Some(packs))
     }
 
-    fn load_and_cover(&self, lock: &Lock, thorough: bool, compact: bool) -> Result<()> {
-        let index = Index::load(&self.place, thorough)?.cover(&self.place, lock, compact)?;
+    fn load_and_cover(&self, lock: &Lock, thorough: bool, dropped: Option<&BTreeSet<Digest>>) -> Result<()> {
+        let index = Index::load(&self.place, thorough)?.cover(&self.place, lock, dropped)?;
         self.set_index(index);
         Ok(())
     }
@@ -216,7 +216,7 @@ impl Inner {
         }
         // Where nothing can be written now, the packs that are covered can still be read.
         match Lock::shared_now(self.place.root(), "rebuild of the index") {
-            Ok(lock) => self.load_and_cover(&lock, true, false),
+            Ok(lock) => self.load_and_cover(&lock, true, None),
             Err(_) => {
                 self.set_index(index);
                 Ok(())

@@ -87,7 +87,6 @@ struct Done {
 
 /// What all workers share.
 struct Job<'a> {
-    repository: &'a Inner,
     index: Arc<Index>,
     source: &'a dyn Source,
     parent: Option<Version>,
@@ -132,7 +131,6 @@ pub(crate) fn save(
     let (to_closer, from_appender) = sync_channel(1);
     let appender = Appender::new(inner, &lock, parent.clone(), new.size, to_closer)?;
     let job = Job {
-        repository: inner,
         index: inner.index(),
         source,
         parent,

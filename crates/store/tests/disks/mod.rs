@@ -181,3 +181,17 @@ pub fn files(repository: &Path) -> Vec<std::path::PathBuf> {
 pub fn assert_nothing_left(repository: &Path) {
     assert_eq!(files(repository), Vec::<std::path::PathBuf>::new());
 }
+
+/// The only pack of a repository.
+pub fn only_pack(repository: &Path) -> std::path::PathBuf {
+    let packs: Vec<_> =
+        files(repository).into_iter().filter(|p| p.extension() == Some("pack".as_ref())).collect();
+    assert_eq!(packs.len(), 1);
+    packs[0].clone()
+}
+
+pub fn read_all(version: &shale_store::Version) -> Vec<u8> {
+    let mut bytes = vec![0xee; version.size() as usize];
+    version.read_at(&mut bytes, 0).expect("it reads");
+    bytes
+}
