@@ -268,9 +268,7 @@ impl<'a> Replay<'a> {
 
     /// A signal that nobody waits for asks for nothing and changes nothing.
     fn signaled(&mut self, signal: &'a str, data: &'a Value) {
-        if let Phase::Waiting { .. } = self.phase
-            && !self.canceled
-        {
+        if let Phase::Waiting { .. } = self.phase {
             self.phase = Phase::Ready;
             self.signal = Some((signal, data));
         } else if signal == RETRY && matches!(self.next(), Next::End(Ending::Stuck { .. })) {
