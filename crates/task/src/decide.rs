@@ -262,7 +262,6 @@ impl<'a> Replay<'a> {
             return Err(format!("the step '{step}' waits, and was not under way"));
         }
         self.phase = Phase::Waiting { needs: needs.clone() };
-        self.signal = None;
         Ok(())
     }
 

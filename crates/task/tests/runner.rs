@@ -1,6 +1,7 @@
 //! The runner among threads: cancels, signals, pauses, progress, a journal that fails.
 
 use serde_json::{Value, json};
+use shale_task::sweep::Crash;
 use shale_task::{
     CancelAnswer, Clock, Context, Drive, Ending, Event, Journal, JournalError, Kind, MemoryJournal, Observer,
     OnFailure, Outcome, Progress, Retry, Runner, SignalError, State, Step, StepError, state,
@@ -403,6 +404,36 @@ fn what_a_cancel_was_answered_is_what_happens() {
             assert!(!log[at..].iter().any(|e| matches!(e, Event::Started { .. })), "{log:?}");
         }
     }
+}
+
+/// Whoever asks drives the task afterwards: either that drive goes on with it, or the one under way does.
+#[test]
+fn a_cancel_as_the_task_begins_to_wait_is_never_forgotten() {
+    for _ in 0..300 {
+        let bench = Bench::new();
+        let kind = kind(vec![act("wait", |_| Ok(Outcome::Wait(Value::Null)))]);
+        let ends = thread::scope(|threads| {
+            let driver = threads.spawn(|| bench.drive(&kind));
+            while !matches!(bench.log().last(), Some(Event::Waiting { .. })) {
+                thread::yield_now();
+            }
+            let answer = bench.runner.cancel("t", &kind.rules(), "ann").unwrap();
+            assert_eq!(answer, CancelAnswer::Honoured);
+            [bench.drive(&kind), driver.join().unwrap()]
+        });
+        assert!(ends.contains(&Drive::Ended(Ending::Canceled)), "{ends:?}");
+    }
+}
+
+#[test]
+fn a_process_that_dies_in_a_step_leaves_only_the_beginning_of_the_try() {
+    let bench = Bench::new();
+    let kind = kind(vec![act("step", |_| std::panic::resume_unwind(Box::new(Crash)))]);
+    let drive = std::panic::AssertUnwindSafe(|| bench.drive(&kind));
+    let payload = std::panic::catch_unwind(drive).unwrap_err();
+    assert!(payload.is::<Crash>());
+    assert_eq!(bench.log(), [Event::Started { step: "step".into(), attempt: 1 }]);
+    assert!(!bench.runner.is_running("t"));
 }
 
 #[test]
