@@ -242,7 +242,7 @@ impl Client {
             ureq::Error::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => {
                 Failure::new(Exit::Auth, text).hint("run this as the user that runs the server, or as root")
             }
-            ureq::Error::Rustls(_) => Failure::new(Exit::Auth, text).hint(
+            error if is_distrust(error) => Failure::new(Exit::Auth, text).hint(
                 "give the server's certificate (`tls/cert.pem` in its data directory) with --ca or SHALE_CA",
             ),
             _ => Failure::new(Exit::Failed, text)
@@ -250,6 +250,15 @@ impl Client {
         };
         failure.unreachable = true;
         failure
+    }
+}
+
+/// Whether TLS failed. What fails in the handshake comes wrapped as an I/O error.
+fn is_distrust(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Rustls(_) => true,
+        ureq::Error::Io(e) => e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `shale machine`.
 
 use crate::client::Client;
+use crate::exec;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::{Leaves, guard};
 use crate::resolve::MachineRef;
@@ -149,7 +150,7 @@ fn for_screen(text: &str) -> String {
     }
 }
 
-/// Runs ssh. Machines come and go on the same ports, so their host keys are remembered by machine, not by port.
+/// Becomes ssh. Machines come and go on the same ports, so their host keys are remembered by machine, not by port.
 fn ssh(machine: &Machine, user: &str, command: &[String]) -> Outcome {
     let address = machine.ssh.as_deref().ok_or_else(|| {
         no_such_door(machine, "SSH").hint("the connector's `ssh_forward` setting opens one for new machines")
@@ -160,12 +161,7 @@ fn ssh(machine: &Machine, user: &str, command: &[String]) -> Outcome {
         .args(["-o", "StrictHostKeyChecking=accept-new", "-o", &format!("HostKeyAlias=shale-{}", machine.id)])
         .arg(host)
         .args(command);
-    let status = ssh.status().map_err(|e| Failure::io("cannot run ssh", &e))?;
-    match status.code() {
-        Some(0) => Ok(Exit::Ok),
-        // What ssh, or the command in the guest, had to say was said by it.
-        _ => Ok(Exit::Failed),
-    }
+    exec::become_program(ssh)
 }
 
 impl View for Machine {

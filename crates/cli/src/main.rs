@@ -18,6 +18,7 @@ mod connector;
 mod doctor;
 mod download;
 mod events;
+mod exec;
 mod failure;
 mod interrupt;
 mod layer;

@@ -1,7 +1,9 @@
 //! `shale serve`: becomes the server, so that one command name is enough to begin with.
 
+use crate::exec;
 use crate::failure::{Failure, Outcome};
 use std::ffi::OsString;
+use std::process::Command;
 
 /// What `shale serve` takes: whatever the server takes.
 #[derive(Debug, clap::Args)]
@@ -12,22 +14,16 @@ pub struct Serve {
     options: Vec<OsString>,
 }
 
-/// Becomes `shaled serve`, the one beside this program, else the one in PATH. Returns only when that fails.
-#[cfg(unix)]
+/// Becomes `shaled serve`, the one beside this program, else the one in PATH.
 pub fn run(serve: &Serve) -> Outcome {
-    use std::os::unix::process::CommandExt;
+    if !cfg!(unix) {
+        let text =
+            "The server runs on Linux: start it there, and name it here with --server https://host:port.";
+        return Err(Failure::usage(text));
+    }
     let beside =
         std::env::current_exe().ok().map(|exe| exe.with_file_name("shaled")).filter(|path| path.is_file());
-    let program = beside.unwrap_or_else(|| "shaled".into());
-    let error = std::process::Command::new(&program).arg("serve").args(&serve.options).exec();
-    Err(Failure::io(format!("cannot start the server {}", program.display()), &error)
-        .hint("install shaled beside shale, or in PATH"))
-}
-
-/// The server does not run on this system.
-#[cfg(not(unix))]
-pub fn run(_: &Serve) -> Outcome {
-    Err(Failure::usage(
-        "The server runs on Linux: start it there, and name it here with --server https://host:port.",
-    ))
+    let mut server = Command::new(beside.unwrap_or_else(|| "shaled".into()));
+    server.arg("serve").args(&serve.options);
+    exec::become_program(server).map_err(|failure| failure.hint("install shaled beside shale, or in PATH"))
 }

@@ -89,9 +89,6 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
 /// Here `canceled` is the good end.
 fn cancel(task: Uuid, comment: String, waiting: Waiting, client: &Client, terminal: &Terminal) -> Outcome {
     let task: Task = client.post(&format!("/tasks/{task}/cancel"), &Comment { comment })?;
-    // A task that waits for a person may say so until it has noticed that it is canceled.
-    let task =
-        if task.state == "action_required" { Task { state: "canceling".into(), ..task } } else { task };
     let (task, exit) = follow(client, terminal, task, waiting)?;
     terminal.object(&task)?;
     match task.state.as_str() {
