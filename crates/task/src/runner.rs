@@ -172,12 +172,14 @@ impl Runner {
     /// Answers a task that waits; drive it afterwards. A signal that nothing waits for is refused and not recorded,
     /// so that a second click does not answer the task's next question.
     pub fn signal(&self, task: &str, rules: &[Rule], signal: &str, data: Value) -> Result<(), SignalError> {
-        self.answer(task, rules, signal, data, |next| matches!(next, Next::Wait { .. }))
+        self.answer(task, rules, signal, data, |next, _| matches!(next, Next::Wait { .. }))
     }
 
     /// Makes a stuck task try again where it stopped; drive it afterwards.
     pub fn retry(&self, task: &str, rules: &[Rule]) -> Result<(), SignalError> {
-        self.answer(task, rules, RETRY, Value::Null, |next| matches!(next, Next::End(Ending::Stuck { .. })))
+        // The last try may be under way still: its log looks as if it had died.
+        let stuck = |next: &Next, running: bool| !running && matches!(next, Next::End(Ending::Stuck { .. }));
+        self.answer(task, rules, RETRY, Value::Null, stuck)
     }
 
     fn answer(
@@ -186,13 +188,13 @@ impl Runner {
         rules: &[Rule],
         signal: &str,
         data: Value,
-        fits: impl Fn(&Next) -> bool,
+        fits: impl Fn(&Next, bool) -> bool,
     ) -> Result<(), SignalError> {
         let driven = self.lock();
         let log = self.journal.log(task)?;
         let replay = Replay::new(rules, &log);
         let running = driven.contains_key(task);
-        if running || replay.broken.is_some() || !fits(&replay.next()) {
+        if replay.broken.is_some() || !fits(&replay.next(), running) {
             return Err(SignalError::NotWaiting(state(rules, &log, running)));
         }
         self.append_locked(&driven, task, &Event::Signaled { signal: signal.to_owned(), data })?;

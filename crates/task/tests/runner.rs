@@ -342,6 +342,23 @@ fn a_stuck_task_says_what_is_left_and_can_be_tried_again() {
 }
 
 #[test]
+fn a_task_in_its_last_undo_is_not_stuck_yet() {
+    let bench = Bench::new();
+    let runner = bench.runner.clone();
+    let rules = Arc::new(Mutex::new(Vec::new()));
+    let known = rules.clone();
+    let mut disk = act("disk", |_| Err(StepError::never("No room.")));
+    disk.undo = Box::new(move |cx| {
+        let refused = runner.retry(cx.task(), &known.lock().unwrap());
+        assert!(matches!(refused, Err(SignalError::NotWaiting(State::Running))));
+        if cx.attempt() < 3 { Err(StepError::later("Busy.")) } else { Ok(()) }
+    });
+    let kind = kind(vec![disk]);
+    *rules.lock().unwrap() = kind.rules();
+    assert_eq!(bench.drive(&kind), failed("No room."));
+}
+
+#[test]
 fn a_journal_that_fails_comes_back_and_the_task_goes_on_later() {
     struct Full(MemoryJournal, AtomicUsize);
     impl Journal for Full {
