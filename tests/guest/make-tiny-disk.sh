@@ -104,7 +104,7 @@ mke2fs -q -t ext4 -L tiny -O '^metadata_csum_seed,^orphan_file' -E root_owner=0:
 # What GRUB does at start; no menu, no wait.
 cat >"$work/grub.cfg" <<'GRUB'
 set root=(hd0,gpt3)
-linux /boot/vmlinuz console=tty1 console=ttyS0,115200 panic=10 loglevel=5
+linux /boot/vmlinuz console=tty1 console=ttyS0,115200 no_timer_check panic=10 loglevel=5
 initrd /boot/initrd
 boot
 GRUB
