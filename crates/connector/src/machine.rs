@@ -70,7 +70,7 @@ pub struct Origin<'a> {
 }
 
 /// A command that serves the origin by NBD on a unix socket until it is killed. `--socket PATH` is appended; the
-/// process it starts must keep these two arguments, since it is found by them, and must serve the default export.
+/// process must keep `PATH` as an argument of its own, since it is found by it, and serve the export named "".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServeCommand {
     /// Absolute path of the program.

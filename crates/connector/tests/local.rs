@@ -21,10 +21,6 @@ fn settings() -> Settings {
     Settings { memory_mib: 256, cpus: 1, ..Settings::default() }
 }
 
-fn connect(state: &Path) -> Box<dyn Connector> {
-    Box::new(Local::new(state, settings()).unwrap())
-}
-
 /// A state folder whose machine is removed when the test ends, also when it fails.
 struct Bench {
     folder: tempfile::TempDir,
@@ -45,7 +41,7 @@ impl Bench {
     }
 
     fn connect(&self) -> Box<dyn Connector> {
-        connect(&self.state)
+        Box::new(Local::new(&self.state, settings()).unwrap())
     }
 
     fn machine(&self, name: &str) -> PathBuf {
@@ -82,15 +78,14 @@ fn spec(disk_size: u64) -> MachineSpec {
     MachineSpec { name: "tiny".into(), disk_size, firmware: Firmware::Bios }
 }
 
-/// The processes that serve the machine's disk.
-fn export_pids(socket: &Path) -> Vec<String> {
-    let out = Command::new("pgrep").arg("-f").arg(socket).output().unwrap();
-    let pids = String::from_utf8(out.stdout).unwrap();
-    let is_export = |pid: &&str| {
+/// The live processes that have this argument: with a disk socket's path, those that serve the disk.
+fn pids_with(argument: &str) -> Vec<String> {
+    let names = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let has_it = |pid: &String| {
         let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        args.split(|b| *b == 0).any(|arg| arg == socket.as_os_str().as_encoded_bytes())
+        args.split(|b| *b == 0).any(|arg| arg == argument.as_bytes())
     };
-    pids.lines().filter(is_export).map(str::to_owned).collect()
+    names.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(has_it).collect()
 }
 
 fn kill(pid: &str) {
@@ -108,24 +103,22 @@ fn ask_guest(connector: &dyn Connector, tag: &Tag, command: &str) -> String {
     answer
 }
 
-fn conforms(firmware: Firmware) {
-    let folder = tempfile::tempdir().unwrap();
+fn conforms(bench: &Bench, firmware: Firmware) {
     let scripts = conformance::scripts();
     let scripts: Vec<(&str, &[u8])> = scripts.iter().map(|(name, text)| (*name, text.as_slice())).collect();
-    let disk = guest::make_disk(folder.path(), &scripts);
-    let serve = guest::serve_command(folder.path(), &disk);
-    let state = folder.path().join("state");
-    conformance::run(&|| connect(&state), &disk, serve, firmware);
+    let disk = guest::make_disk(bench.folder.path(), &scripts);
+    let serve = guest::serve_command(bench.folder.path(), &disk);
+    conformance::run(&|| bench.connect(), &bench.tag, &disk, serve, firmware);
 }
 
 #[test]
 fn a_bios_machine_conforms() {
-    conforms(Firmware::Bios);
+    conforms(&Bench::new("0010"), Firmware::Bios);
 }
 
 #[test]
 fn a_uefi_machine_conforms() {
-    conforms(Firmware::Uefi);
+    conforms(&Bench::new("0011"), Firmware::Uefi);
 }
 
 #[test]
@@ -137,14 +130,14 @@ fn a_guest_reads_on_when_its_export_was_killed_and_is_reached_by_its_forwarded_p
     connector.power_on(&bench.tag).unwrap();
     guest::wait_for(&*connector, &bench.tag, "tiny guest: ready");
 
-    let socket = bench.machine("disk.sock");
-    let killed = export_pids(&socket);
+    let socket = bench.machine("disk.sock").to_str().unwrap().to_owned();
+    let killed = pids_with(&socket);
     assert_eq!(killed.len(), 1);
     kill(&killed[0]);
     // Asked while nothing serves the disk: the answer comes once somebody has looked at the machine.
     let answer = ask_guest(&*connector, &bench.tag, "wc -c run/old");
     assert!(answer.contains("3000000 run/old"), "{answer}");
-    let now = export_pids(&socket);
+    let now = pids_with(&socket);
     assert_eq!(now.len(), 1);
     assert_ne!(now, killed);
     assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Running);
@@ -251,6 +244,44 @@ fn what_keeps_an_export_from_starting_is_in_the_error() {
 }
 
 #[test]
+fn a_machine_half_made_is_listed_and_completed() {
+    let bench = Bench::new("0009");
+    let connector = bench.connect();
+    fs::create_dir_all(bench.machine("")).unwrap();
+    assert_eq!(connector.inventory().unwrap(), std::slice::from_ref(&bench.tag));
+    assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Absent);
+    assert_eq!(connector.power_on(&bench.tag).unwrap_err().kind(), ErrorKind::Absent);
+
+    let disk = bench.empty_disk();
+    bench.make(&disk);
+    assert_eq!(connector.observe(&bench.tag).unwrap().detail, None);
+    // As a crash between the record and the overlay leaves it.
+    fs::remove_file(bench.machine("overlay.qcow2")).unwrap();
+    assert!(connector.observe(&bench.tag).unwrap().detail.is_some());
+    bench.make(&disk);
+    assert_eq!(connector.observe(&bench.tag).unwrap().detail, None);
+}
+
+#[test]
+fn a_machine_half_removed_is_listed_and_its_processes_end() {
+    let bench = Bench::new("000a");
+    let connector = bench.make(&bench.empty_disk());
+    connector.power_on(&bench.tag).unwrap();
+    let socket = bench.machine("disk.sock").to_str().unwrap().to_owned();
+    assert_eq!(pids_with(&socket).len(), 1);
+    assert_eq!(pids_with(bench.tag.as_str()).len(), 1);
+    // As a crash in the midst of a removal leaves it.
+    fs::rename(bench.machine(""), bench.state.join(format!("{}.removing", bench.tag))).unwrap();
+    assert_eq!(connector.inventory().unwrap(), std::slice::from_ref(&bench.tag));
+    assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Absent);
+
+    connector.remove(&bench.tag).unwrap();
+    assert!(connector.inventory().unwrap().is_empty());
+    assert!(pids_with(&socket).is_empty());
+    assert!(pids_with(bench.tag.as_str()).is_empty());
+}
+
+#[test]
 fn a_state_folder_too_long_for_sockets_still_runs_machines() {
     let mut bench = Bench::new("0006");
     bench.state = bench.path(&"long".repeat(25));
@@ -284,4 +315,47 @@ fn the_test_of_this_host_finds_what_machines_need() {
         assert_ne!(check.outcome, Outcome::Failed, "{check:?}");
         assert!(!check.detail.is_empty());
     }
+}
+
+/// A machine whose state folder is on a file system of a few MiB, which takes a mount namespace of its own: the
+/// test runs itself again inside one.
+#[test]
+fn a_full_storage_pauses_the_guest_which_goes_on_once_there_is_room() {
+    const INSIDE: &str = "SHALE_TEST_SMALL_STORAGE";
+    const NAME: &str = "a_full_storage_pauses_the_guest_which_goes_on_once_there_is_room";
+    if let Some(small) = std::env::var_os(INSIDE) {
+        return fills_its_storage(Path::new(&small));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mount = "mount -t tmpfs -o size=24m none \"$1\" && exec \"$2\" --exact \"$3\" --nocapture";
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"])
+        .arg(folder.path())
+        .arg(std::env::current_exe().unwrap())
+        .arg(NAME)
+        .env(INSIDE, folder.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn fills_its_storage(small: &Path) {
+    let mut bench = Bench::new("0008");
+    bench.state = small.join("state");
+    let ballast = small.join("ballast");
+    fs::write(&ballast, vec![1; 16 << 20]).unwrap();
+    let script: &[u8] = b"yes full | head -c 12000000 >data/fill; sync; md5sum data/fill; touch /tmp/off\n";
+    let disk = guest::make_disk(bench.folder.path(), &[("1", script)]);
+    let connector = bench.make(&disk);
+    connector.power_on(&bench.tag).unwrap();
+    let seen = guest::wait_until(&*connector, &bench.tag, "a pause", |seen| seen.power == Power::Paused);
+    assert!(seen.detail.unwrap().contains("is full"));
+    assert_eq!(connector.open_changes(&bench.tag).err().unwrap().kind(), ErrorKind::Busy);
+
+    fs::remove_file(ballast).unwrap();
+    connector.power_on(&bench.tag).unwrap();
+    let seen = guest::wait_off(&*connector, &bench.tag);
+    let expected = Command::new("sh").args(["-c", "yes full | head -c 12000000 | md5sum"]).output().unwrap();
+    let sum = String::from_utf8(expected.stdout).unwrap();
+    assert!(guest::has_said(&seen, sum.split(' ').next().unwrap()), "{}", guest::said(&seen));
 }

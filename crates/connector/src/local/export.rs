@@ -50,7 +50,7 @@ pub(super) fn ensure(folder: &Folder, record: &Record) -> Result<()> {
     process::start(&record.serve.program, &args, &folder.export_log())?;
     let deadline = Instant::now() + START_PATIENCE;
     while UnixStream::connect(&socket).is_err() {
-        if Instant::now() > deadline || running(record)?.is_empty() {
+        if Instant::now() > deadline || process::is_gone(|| running(record))? {
             let said = process::log_tail(&folder.export_log());
             let what =
                 format!("the process that serves the disk of the machine did not start; it says: {said}");

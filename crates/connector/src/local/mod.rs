@@ -149,11 +149,14 @@ impl Connector for Local {
         let record = self.whole(&folder)?;
         folder::make_private(&record.sockets)?;
         export::ensure(&folder, &record)?;
-        if power::running(tag)?.is_empty() {
-            power::start(&folder, &record, &self.settings)
-        } else {
-            power::resume(&record)
+        if !power::running(tag)?.is_empty() {
+            match power::resume(&record) {
+                // It was on its way off.
+                Err(_) if power::running(tag)?.is_empty() => {}
+                other => return other,
+            }
         }
+        power::start(&folder, &record, &self.settings)
     }
 
     fn shut_down(&self, tag: &Tag) -> Result<()> {

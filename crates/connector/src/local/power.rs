@@ -53,7 +53,7 @@ pub(super) fn start(folder: &Folder, record: &Record, settings: &Settings) -> Re
             Ok(_) => return Ok(()),
             Err(e) => e,
         };
-        if running(&record.tag)?.is_empty() {
+        if process::is_gone(|| running(&record.tag))? {
             if !was_powered_on {
                 // It is the mark of a machine that was powered on, which this one was not.
                 let _ = fs::remove_file(folder.serial_log());

@@ -91,6 +91,18 @@ pub(super) fn start(program: &Path, args: &[String], log: &Path) -> Result<()> {
     }
 }
 
+/// Whether a process that was just started is gone. A process that is replacing its program has no command line
+/// for a moment, so that one look is not enough.
+pub(super) fn is_gone(find: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
+    for _ in 0..10 {
+        if !find()?.is_empty() {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(true)
+}
+
 /// Ends processes: asks, waits up to `patience`, then kills. Returns when they are gone.
 pub(super) fn end(processes: &[Process], patience: Duration) -> Result<()> {
     for (signal, patience) in [(Signal::TERM, patience), (Signal::KILL, Duration::from_secs(10))] {

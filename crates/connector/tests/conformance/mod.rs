@@ -30,22 +30,27 @@ pub fn scripts() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Runs the suite. `connect` makes a connector value as a restarted caller would; the platform holds nothing of ours
 /// at the start and at the end.
-pub fn run(connect: &dyn Fn() -> Box<dyn Connector>, disk: &Path, serve: ServeCommand, firmware: Firmware) {
+pub fn run(
+    connect: &dyn Fn() -> Box<dyn Connector>,
+    tag: &Tag,
+    disk: &Path,
+    serve: ServeCommand,
+    firmware: Firmware,
+) {
     let connector = connect();
     let origin_disk = FileDisk::open(disk).unwrap();
     let origin = Origin { disk: &origin_disk, serve };
-    let tag = Tag::parse("0198b2c4-0000-7000-8000-00000000c0de").unwrap();
     let spec = MachineSpec {
         name: "tiny-2026-11-22_10-00-00.000".into(),
         disk_size: origin_disk.size() + (64 << 20),
         firmware,
     };
-    nothing_is_there(&*connector, &tag);
-    made_twice_is_made_once(&*connector, &tag, &spec, &origin);
-    it_runs_and_powers_itself_off(&*connector, &tag);
-    changes_hold_what_changed_and_no_more(&*connector, &tag, &spec, disk);
-    a_running_machine_is_found_again(connect, &tag, &spec, &origin);
-    removed_twice_is_gone(&*connector, &tag);
+    nothing_is_there(&*connector, tag);
+    made_twice_is_made_once(&*connector, tag, &spec, &origin);
+    it_runs_and_powers_itself_off(&*connector, tag);
+    changes_hold_what_changed_and_no_more(&*connector, tag, &spec, disk);
+    a_running_machine_is_found_again(connect, tag, &spec, &origin);
+    removed_twice_is_gone(&*connector, tag);
 }
 
 fn nothing_is_there(connector: &dyn Connector, tag: &Tag) {

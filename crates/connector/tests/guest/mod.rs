@@ -70,7 +70,7 @@ pub fn has_said(seen: &Observed, text: &str) -> bool {
 /// Waits until the guest has said this.
 pub fn wait_for(connector: &dyn Connector, tag: &Tag, text: &str) -> Observed {
     wait_until(connector, tag, text, |seen| {
-        assert!(seen.power.is_on() || has_said(seen, text), "off before it said {text:?}");
+        assert!(seen.power.is_on() || has_said(seen, text), "off before it said {text:?}:\n{}", said(seen));
         has_said(seen, text)
     })
 }
