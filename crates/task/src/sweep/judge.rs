@@ -35,7 +35,9 @@ fn ending(rules: &[Rule], case: &Case, before: &str, after: &str, found: &mut Ve
             if canceled {
                 found.push("It failed although a cancel was honoured first.".into());
             }
-            let told_to = case.fired.iter().any(|f| f.call == Call::Run && f.is_for_good());
+            let undoes =
+                |f: &Fault| rules.iter().any(|r| r.name == f.step && r.on_failure == OnFailure::Undo);
+            let told_to = case.fired.iter().any(|f| f.call == Call::Run && f.is_for_good() && undoes(f));
             if !told_to && tries_suffice(rules, case) {
                 found.push(format!("It failed although every fault was one that passes: {why}"));
             }
