@@ -62,8 +62,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// The server's default data directory: `/var/lib/shale` for root, else `shale` in the user's own data directory.
+/// The server's data directory, as the server itself finds it: `SHALE_DATA`, else `/var/lib/shale` for root, else
+/// `shale` in the user's own data directory.
 pub fn data_dir() -> Option<PathBuf> {
+    if let Some(dir) = std::env::var_os("SHALE_DATA").filter(|dir| !dir.is_empty()) {
+        return std::path::absolute(dir).ok();
+    }
     if is_root() {
         return Some("/var/lib/shale".into());
     }

@@ -10,7 +10,8 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not signed in, 4 not found, 5 conflict, 6 the task failed,
             7 the task needs a person, 8 timed out, 130 interrupted
 
-Environment: SHALE_SERVER, SHALE_TOKEN, SHALE_TOKEN_FILE, SHALE_CA, NO_COLOR";
+Environment: SHALE_SERVER, SHALE_TOKEN, SHALE_TOKEN_FILE, SHALE_CA, SHALE_DATA,
+             NO_COLOR";
 
 /// Keep operating-system images as layers with versions.
 #[derive(Debug, Parser)]

@@ -22,6 +22,8 @@ use ureq::{Agent, Body};
 
 /// The largest JSON answer that is read.
 const MAX_ANSWER: u64 = 64 << 20;
+/// The longest page that the server gives.
+const MAX_PAGE: usize = 1000;
 /// Pauses before a request is sent again.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(1000)];
@@ -113,9 +115,12 @@ impl Client {
         limit: Option<usize>,
     ) -> Result<Vec<T>, Failure> {
         let mut items: Vec<T> = Vec::new();
+        if limit == Some(0) {
+            return Ok(items);
+        }
         let mut page_token: Option<String> = None;
         loop {
-            let left = limit.map(|limit| limit.saturating_sub(items.len()).to_string());
+            let left = limit.map(|limit| (limit - items.len()).min(MAX_PAGE).to_string());
             let mut pairs = query.to_vec();
             pairs.extend(left.as_deref().map(|left| ("limit", left)));
             pairs.extend(page_token.as_deref().map(|token| ("page_token", token)));

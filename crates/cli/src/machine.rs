@@ -121,24 +121,33 @@ fn stop(machine: &Machine, force: bool, waiting: Waiting, client: &Client, termi
 
 fn serial(machine: &Machine, follow: bool, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
     let path = format!("/machines/{}/serial", machine.id);
-    let mut shown = 0;
+    let mut shown: Option<String> = None;
     loop {
         let text = match client.raw(&Method::GET, &path, None) {
             // The machine is gone: that is how following ends.
-            Err(failure) if follow && shown > 0 && failure.exit == Exit::NotFound => return Ok(()),
+            Err(failure) if shown.is_some() && failure.exit == Exit::NotFound => return Ok(()),
             other => other?,
         };
-        // A log that got shorter was started anew. `get` guards against a cut inside a character.
-        if text.len() < shown {
-            shown = 0;
-        }
-        terminal.print(&for_screen(text.get(shown..).unwrap_or(&text)))?;
-        shown = text.len();
+        terminal.print(&for_screen(fresh(shown.as_deref().unwrap_or_default(), &text)))?;
         if !follow {
             return Ok(());
         }
+        shown = Some(text);
         sleep(Duration::from_secs(1));
     }
+}
+
+/// What `now` has beyond `before`. Both are the end of a log that grows, so the beginning of `now` is somewhere in
+/// `before`; when it is not, the log is a new one.
+fn fresh<'a>(before: &str, now: &'a str) -> &'a str {
+    let mark: String = now.chars().take(80).collect();
+    let overlap = |(at, _): (usize, &str)| now.strip_prefix(&before[at..]);
+    if mark.len() > before.len() {
+        now.strip_prefix(before)
+    } else {
+        before.match_indices(&mark).find_map(overlap)
+    }
+    .unwrap_or(now)
 }
 
 /// The guest wrote this: on a terminal its control sequences are left out.
@@ -204,5 +213,24 @@ impl View for Machine {
             .maybe("Written", self.written_bytes.map(units::bytes))
             .maybe("Task", self.task_id.map(|id| id.to_string()))
             .part("What can be done", actions(&self.actions))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_in_a_serial_log_is_printed() {
+        let line = |n: usize| format!("[{n:>4}] a line of a guest that starts\n");
+        let log = |range: std::ops::Range<usize>| range.map(line).collect::<String>();
+        assert_eq!(fresh("", &log(0..3)), log(0..3));
+        assert_eq!(fresh("ab", "abc"), "c");
+        assert_eq!(fresh(&log(0..30), &log(0..30)), "");
+        assert_eq!(fresh(&log(0..30), &log(0..35)), log(30..35), "it grew");
+        assert_eq!(fresh(&log(0..30), &log(10..35)), log(30..35), "its beginning is cut off");
+        assert_eq!(fresh(&log(0..30), &log(70..75)), log(70..75), "it was started anew");
+        let same = "x".repeat(500);
+        assert_eq!(fresh(&same, &(same.clone() + "y")), "y");
     }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub enum Verb {
     /// List tasks, the newest first
     List {
-        /// Only those in this state, such as running or action_required
+        /// Only those in this state: open, ended, or one of done, failed, canceled, stuck
         #[arg(long)]
         state: Option<String>,
         /// Only those of this layer: name or id
@@ -41,6 +41,16 @@ pub enum Verb {
     },
     /// Cancel a task and undo what it did
     Cancel {
+        /// The task's id
+        task: Uuid,
+        /// Why; kept in the audit
+        #[arg(long, default_value = "")]
+        comment: String,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Try a stuck task again, where it stopped
+    Retry {
         /// The task's id
         task: Uuid,
         /// Why; kept in the audit
@@ -76,6 +86,10 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Watch { task, waiting } => {
             let task = client.get(&format!("/tasks/{task}"))?;
+            return follow_and_print(client, terminal, task, waiting);
+        }
+        Verb::Retry { task, comment, waiting } => {
+            let task: Task = client.post(&format!("/tasks/{task}/retry"), &Comment { comment })?;
             return follow_and_print(client, terminal, task, waiting);
         }
         Verb::Cancel { task, comment, waiting } => return cancel(task, comment, waiting, client, terminal),

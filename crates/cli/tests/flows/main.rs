@@ -402,6 +402,14 @@ fn https_trusts_the_given_certificate_only_and_sends_the_token() {
 }
 
 #[test]
+fn the_server_of_a_data_directory_is_found_there() {
+    let server = Server::start(vec![page(json!([]))]);
+    let run =
+        Run::from(shale(&["layer", "list", "-q"]).env("SHALE_DATA", server.dir.path()).output().unwrap());
+    assert_eq!((run.exit, server.lines().len()), (0, 1), "{run:?}");
+}
+
+#[test]
 fn without_a_token_or_certificate_https_is_not_tried() {
     let missing = shale(&["--server", "https://127.0.0.1:1", "layer", "list"])
         .env("HOME", "/nowhere")
