@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Window    ··[====]··      a part of a disk, from 0 on
+//!   Joined    [==][====]      one after the other
 //!   Resized   [====]000       the same disk, cut or followed by a hole
 //!   Layered   [.#.#]          what the top lacks (its holes) shows the base
 //!             [#####]
@@ -77,6 +78,60 @@ impl<D: Disk> Disk for Window<D> {
         check_range(self.length, offset, 1)?;
         let below = self.disk.extent_at(self.start + offset)?;
         Ok(Extent { offset, length: below.length.min(self.length - offset), content: below.content })
+    }
+}
+
+/// Disks one after the other.
+pub struct Joined {
+    /// With the first byte of each.
+    parts: Vec<(u64, Arc<dyn Disk>)>,
+    size: u64,
+}
+
+impl Joined {
+    /// `parts` in order; those without bytes are left out.
+    pub fn new(parts: Vec<Arc<dyn Disk>>) -> Self {
+        let mut size = 0;
+        let mut placed = Vec::new();
+        for part in parts.into_iter().filter(|p| p.size() > 0) {
+            let start = size;
+            size += part.size();
+            placed.push((start, part));
+        }
+        Self { parts: placed, size }
+    }
+
+    /// The part that holds `offset`, which is inside the disk, and where in it.
+    fn part(&self, offset: u64) -> (&dyn Disk, u64) {
+        let index = self.parts.partition_point(|(start, _)| *start <= offset) - 1;
+        let (start, part) = &self.parts[index];
+        (&**part, offset - start)
+    }
+}
+
+impl Disk for Joined {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        check_range(self.size, offset, buf.len() as u64)?;
+        let (mut rest, mut at) = (buf, offset);
+        while !rest.is_empty() {
+            let (part, inside) = self.part(at);
+            let length = (part.size() - inside).min(rest.len() as u64) as usize;
+            let (here, tail) = rest.split_at_mut(length);
+            part.read_at(here, inside)?;
+            at += length as u64;
+            rest = tail;
+        }
+        Ok(())
+    }
+
+    fn extent_at(&self, offset: u64) -> Result<Extent> {
+        check_range(self.size, offset, 1)?;
+        let (part, inside) = self.part(offset);
+        Ok(Extent { offset, ..part.extent_at(inside)? })
     }
 }
 

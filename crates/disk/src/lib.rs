@@ -15,20 +15,33 @@
 
 mod algebra;
 mod cache;
+mod copy;
 mod error;
+mod export;
 mod field;
 mod file;
 mod format;
 pub mod nbd;
 mod open;
+pub mod ova;
+mod pipeline;
+mod plan;
 mod probe;
 pub mod qcow2;
+mod sink;
+pub mod table;
+pub mod vhd;
+pub mod vhdx;
+pub mod vmdk;
 
-pub use algebra::{Layered, Memory, Resized, Window};
+pub use algebra::{Joined, Layered, Memory, Resized, Window};
+pub use copy::copy_to_file;
 pub use error::{Error, ErrorKind, Result};
+pub use export::{export, exported_size};
 pub use file::FileDisk;
 pub use format::Format;
 pub use open::{OpenOptions, Opened, open};
+pub use sink::{Sink, SparseFile, Stream};
 
 use std::ops::ControlFlow;
 
@@ -100,6 +113,7 @@ impl<D: Disk + ?Sized> Iterator for Extents<'_, D> {
                 }
             };
             debug_assert!(next.length > 0 && next.offset == self.at);
+            let next = Extent { length: next.length.min(self.end - self.at), ..next };
             match &mut joined {
                 Some(whole) if whole.content != next.content => break,
                 Some(whole) => whole.length += next.length,

@@ -1,7 +1,19 @@
 //! What a file is, by its first and last bytes.
 
 use crate::error::unsupported;
-use crate::{Disk, Format, Result, qcow2};
+use crate::{Disk, Result, ova, qcow2, vhd, vhdx, vmdk};
+
+/// What a file may turn out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Raw,
+    Qcow2,
+    Vhd,
+    Vhdx,
+    Vmdk,
+    VmdkDescriptor,
+    Ova,
+}
 
 /// Formats that are known, and not read: magic, where, name and advice.
 const REFUSED: [(&[u8], usize, &str); 9] = [
@@ -16,8 +28,8 @@ const REFUSED: [(&[u8], usize, &str); 9] = [
     (b"BZh", 0, "compressed with bzip2: unpack it first"),
 ];
 
-/// The format of `file`; [`Format::Raw`] when nothing else fits. Known formats that we do not read are refused by name.
-pub(crate) fn probe(file: &dyn Disk) -> Result<Format> {
+/// What `file` is; [`Kind::Raw`] when nothing else fits. Known formats that we do not read are refused by name.
+pub(crate) fn probe(file: &dyn Disk) -> Result<Kind> {
     let mut head = [0; 512];
     let there = file.size().min(512) as usize;
     file.read_at(&mut head[..there], 0)?;
@@ -26,8 +38,25 @@ pub(crate) fn probe(file: &dyn Disk) -> Result<Format> {
             return Err(unsupported(format!("the file is {name}")));
         }
     }
-    if head.starts_with(&qcow2::MAGIC) {
-        return Ok(Format::Qcow2);
+    let kinds: [(&[u8], Kind); 5] = [
+        (&qcow2::MAGIC, Kind::Qcow2),
+        (&vhd::COOKIE, Kind::Vhd),
+        (&vhdx::SIGNATURE, Kind::Vhdx),
+        (&vmdk::MAGIC, Kind::Vmdk),
+        (vmdk::DESCRIPTOR, Kind::VmdkDescriptor),
+    ];
+    if let Some((_, kind)) = kinds.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return Ok(*kind);
     }
-    Ok(Format::Raw)
+    if ova::is_tar(&head) {
+        return Ok(Kind::Ova);
+    }
+    // A fixed VHD begins with the guest's own bytes; only its end tells.
+    if let Some(end) = file.size().checked_sub(512) {
+        file.read_at(&mut head, end)?;
+        if head.starts_with(&vhd::COOKIE) {
+            return Ok(Kind::Vhd);
+        }
+    }
+    Ok(Kind::Raw)
 }

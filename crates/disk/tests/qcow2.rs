@@ -46,7 +46,7 @@ fn every_kind_that_qemu_writes_is_read() {
 #[test]
 fn a_chain_shows_the_base_where_the_overlay_is_empty_and_zeros_hide_it() {
     let dir = tempfile::tempdir().unwrap();
-    let base = raw_sample(dir.path(), "base.raw", 8 << 20, &[(0, 8 << 20)]);
+    raw_sample(dir.path(), "base.raw", 8 << 20, &[(0, 8 << 20)]);
     let (middle, top) = (dir.path().join("middle.qcow2"), dir.path().join("top.qcow2"));
     qemu_img(&["create", "-q", "-f", "qcow2", "-b", "base.raw", "-F", "raw", text(&middle)]);
     qemu_img(&["create", "-q", "-f", "qcow2", "-b", "middle.qcow2", "-F", "qcow2", text(&top), "10M"]);

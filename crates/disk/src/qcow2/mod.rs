@@ -8,10 +8,15 @@
 //! All numbers are big-endian. A cluster is a hole (the backing file shows), zero, data, or compressed.
 
 mod create;
+mod export;
+mod frames;
 mod header;
 mod read;
 
 pub use create::create_overlay;
+pub(crate) use export::plan;
+pub(crate) use frames::Packing;
+pub use frames::{Frame, Frames, export_frames};
 pub use header::Backing;
 pub use read::{Qcow2, open_alone};
 

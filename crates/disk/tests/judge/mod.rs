@@ -52,8 +52,11 @@ pub fn raw_sample(folder: &Path, name: &str, size: u64, pieces: &[(u64, usize)])
     path
 }
 
-/// Disks at the edges: (name, size, pieces of data).
-pub fn edge_samples() -> Vec<(&'static str, u64, Vec<(u64, usize)>)> {
+/// Name, size and pieces of data.
+pub type Sample = (&'static str, u64, Vec<(u64, usize)>);
+
+/// Disks at the edges.
+pub fn edge_samples() -> Vec<Sample> {
     const M: u64 = 1 << 20;
     vec![
         ("one-sector", 512, vec![(0, 512)]),
