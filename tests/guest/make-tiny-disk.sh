@@ -85,7 +85,7 @@ if [ ! -s "$cache/vmlinuz" ]; then
     chmod 644 "$cache/vmlinuz.new"
     mv "$cache/vmlinuz.new" "$cache/vmlinuz"
 fi
-if [ ! -s "$cache/initrd" ] || [ "$here/init" -nt "$cache/initrd" ] || [ "$0" -nt "$cache/initrd" ]; then
+if [ ! -s "$cache/initrd" ] || [ -n "$(find "$here" -type f -newer "$cache/initrd")" ]; then
     make_initramfs "$cache/kernel" "$cache/initrd.new"
     mv "$cache/initrd.new" "$cache/initrd"
 fi

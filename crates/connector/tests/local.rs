@@ -30,7 +30,9 @@ struct Bench {
 
 impl Bench {
     fn new(last_digits: &str) -> Self {
-        let tag = Tag::parse(&format!("0198b2c4-0000-7000-8000-00000000{last_digits}")).unwrap();
+        // Processes are found by tag on the whole host, where these tests may run more than once at a time.
+        let us = std::process::id();
+        let tag = Tag::parse(&format!("0198b2c4-0000-7000-8000-{us:08x}{last_digits}")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         Self { folder, state, tag }
