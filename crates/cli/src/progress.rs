@@ -32,8 +32,11 @@ impl Display {
         if self.quiet {
             return;
         }
-        for line in changes(&mut self.seen, task) {
-            self.line(&line);
+        for (state, line) in changes(&mut self.seen, task) {
+            // The bar itself says what runs.
+            if self.bar.is_none() || state != "running" {
+                self.line(&line);
+            }
         }
         if let Some(bar) = &self.bar {
             let (step, total) = (current(task), task.steps.len());
@@ -79,8 +82,8 @@ fn current(task: &Task) -> Option<usize> {
     task.steps.iter().position(|step| matches!(step.state.as_str(), "running" | "undoing" | "waiting"))
 }
 
-/// A line for each step whose state is not the one in `seen`, which is brought up to date.
-fn changes(seen: &mut Vec<String>, task: &Task) -> Vec<String> {
+/// The new state, and a line, for each step whose state is not the one in `seen`, which is brought up to date.
+fn changes(seen: &mut Vec<String>, task: &Task) -> Vec<(String, String)> {
     let total = task.steps.len();
     let mut lines = Vec::new();
     for (i, step) in task.steps.iter().enumerate() {
@@ -89,7 +92,7 @@ fn changes(seen: &mut Vec<String>, task: &Task) -> Vec<String> {
             let note = step.note.as_deref().filter(|note| !note.is_empty()).map(|note| format!(": {note}"));
             let line =
                 format!("[{}/{total}] {}: {}{}", i + 1, step.name, step.state, note.unwrap_or_default());
-            lines.push(printable(&line));
+            lines.push((step.state.clone(), printable(&line)));
         }
     }
     *seen = task.steps.iter().map(|step| step.state.clone()).collect();
@@ -128,11 +131,13 @@ mod tests {
     #[test]
     fn a_line_is_written_once_for_each_change_of_a_step() {
         let mut seen = Vec::new();
-        assert_eq!(changes(&mut seen, &task(&["running", "pending"])), ["[1/2] step 0: running"]);
+        let line = |state: &str, text: &str| (state.to_owned(), text.to_owned());
+        let running = line("running", "[1/2] step 0: running");
+        assert_eq!(changes(&mut seen, &task(&["running", "pending"])), [running]);
         assert!(changes(&mut seen, &task(&["running", "pending"])).is_empty());
         assert_eq!(
             changes(&mut seen, &task(&["done", "running"])),
-            ["[1/2] step 0: done", "[2/2] step 1: running"]
+            [line("done", "[1/2] step 0: done"), line("running", "[2/2] step 1: running")]
         );
     }
 
