@@ -6,7 +6,7 @@ use crate::resolve;
 use crate::table::{Cell, Sheet, Table};
 use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
-use crate::wait::{Waiting, follow, follow_and_print};
+use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use shale_api::{
     Comment, EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, NewVersion, Task, Version,
@@ -139,13 +139,14 @@ fn run_import(import: Import, client: &Client, terminal: &Terminal) -> Outcome {
     let (task, exit) = follow(client, terminal, created.task, import.waiting)?;
     // After a failed import the layer is gone again: what was made is still shown.
     let layer = client.get(&format!("/layers/{}", created.layer.id)).unwrap_or(created.layer);
-    terminal.answer(&LayerCreated { layer, task }, &LayerName(request.id, request.name), |created| {
+    let created = LayerCreated { layer, task };
+    terminal.answer(&created, &created.layer, |created| {
         sheet(&created.layer)
             .with("Version", format!("{} ({})", request.version.name, request.version.id))
             .with("Task", format!("{} ({})", created.task.state, created.task.id))
             .maybe("Result", crate::task::result_line(&created.task))
     })?;
-    Ok(exit)
+    conclude(client, terminal, &created.task, exit)
 }
 
 /// A path on the server. What is relative can only be meant on this computer.
@@ -158,30 +159,6 @@ pub fn path_on_server(client: &Client, path: &str) -> Result<String, Failure> {
     absolute.into_os_string().into_string().map_err(|path| {
         Failure::usage(format!("The path '{}' is not UTF-8: rename it first.", path.to_string_lossy()))
     })
-}
-
-/// Id and name of a layer that is being made.
-#[derive(serde::Serialize)]
-struct LayerName(Uuid, String);
-
-impl View for LayerName {
-    const COLUMNS: &'static [&'static str] = &["NAME"];
-
-    fn id(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn name(&self) -> String {
-        self.1.clone()
-    }
-
-    fn row(&self) -> Vec<Cell> {
-        vec![self.1.clone().into()]
-    }
-
-    fn sheet(&self) -> Sheet {
-        Sheet::default().with("Name", self.name())
-    }
 }
 
 impl View for Layer {

@@ -6,7 +6,7 @@ use crate::needs;
 use crate::table::{Cell, Sheet, Table};
 use crate::terminal::{Terminal, View, actions};
 use crate::units;
-use crate::wait::{Waiting, exit_of, follow, follow_and_print};
+use crate::wait::{Waiting, conclude, exit_of, follow, follow_and_print};
 use clap::Subcommand;
 use serde_json::Value;
 use shale_api::{Comment, Task, TaskLogEntry};
@@ -108,7 +108,7 @@ fn cancel(task: Uuid, comment: String, waiting: Waiting, client: &Client, termin
     match task.state.as_str() {
         "canceled" => Ok(Exit::Ok),
         "done" => Err(Failure::new(Exit::TaskFailed, "The task was done before it could be canceled.")),
-        _ => Ok(exit),
+        _ => conclude(client, terminal, &task, exit),
     }
 }
 

@@ -4,12 +4,11 @@ use crate::client::Client;
 use crate::download;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::layer::path_on_server;
-use crate::needs;
 use crate::resolve::{self, VersionRef};
 use crate::table::{Cell, Sheet};
 use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
-use crate::wait::{Waiting, follow, follow_and_print};
+use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use serde_json::json;
 use shale_api::{
@@ -200,10 +199,7 @@ fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
             .with("State", Cell::state(created.task.state.clone()))
             .maybe("Instruction", created.task.needs.as_ref().map(|needs| needs.text.clone()))
     })?;
-    if exit == Exit::NeedsPerson {
-        needs::advise(client, terminal, &created.task);
-    }
-    Ok(exit)
+    conclude(client, terminal, &created.task, exit)
 }
 
 fn run_export(export: Export, client: &Client, terminal: &Terminal) -> Outcome {

@@ -11,7 +11,7 @@
 //! ```
 
 use crate::client::{Client, with_query};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::interrupt::{Leaves, guard};
 use crate::needs;
 use crate::progress::Display;
@@ -59,20 +59,15 @@ pub fn follow(
     if !waiting.wanted() {
         return Ok((task, Exit::Ok));
     }
-    let again = client.command(&format!("task watch {}", task.id));
-    let _guard = guard(Leaves::Task(format!("The task goes on; watch it with: {again}")));
+    let _guard = guard(Leaves::Task(format!("The task goes on; watch it with: {}", watch(client, &task))));
     let mut display = Display::new(terminal.quiet);
     let ended = until_it_stops(client, task, waiting.deadline(), &mut display);
     display.clear();
-    let (task, exit) = ended?;
-    match exit {
-        Exit::TimedOut => {
-            terminal.note(&format!("Still {}; the task goes on. Watch it with: {again}", task.state))
-        }
-        Exit::TaskFailed => terminal.note(&outcome(&task)),
-        _ => {}
-    }
-    Ok((task, exit))
+    ended
+}
+
+fn watch(client: &Client, task: &Task) -> String {
+    client.command(&format!("task watch {}", task.id))
 }
 
 fn until_it_stops(
@@ -117,25 +112,38 @@ pub fn exit_of(task: &Task) -> Option<Exit> {
     }
 }
 
-/// How a task that did not end well ended.
-fn outcome(task: &Task) -> String {
-    let why = task.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("error: the task {} ('{}') is {}{why}", task.id, task.title, task.state)
-}
-
-/// Waits, prints the task, and says what to do when a person is needed.
-pub fn follow_and_print(
-    client: &Client,
-    terminal: &Terminal,
-    task: Task,
-    waiting: Waiting,
-) -> crate::failure::Outcome {
-    let (task, exit) = follow(client, terminal, task, waiting)?;
-    terminal.object(&task)?;
-    if exit == Exit::NeedsPerson {
-        needs::advise(client, terminal, &task);
+/// Says, after the answer, why the exit code is not 0 and what to do next.
+pub fn conclude(client: &Client, terminal: &Terminal, task: &Task, exit: Exit) -> Outcome {
+    match exit {
+        Exit::NeedsPerson => needs::advise(client, terminal, task),
+        Exit::TimedOut => {
+            let text =
+                format!("Still {}; the task goes on. Watch it with: {}", task.state, watch(client, task));
+            terminal.note(&text);
+        }
+        Exit::TaskFailed => return Err(failure(client, task)),
+        _ => {}
     }
     Ok(exit)
+}
+
+/// How a task that did not end well ended.
+fn failure(client: &Client, task: &Task) -> Failure {
+    let (ended, next) = match task.state.as_str() {
+        "canceled" => ("was canceled", "show"),
+        "stuck" => ("is stuck", "retry"),
+        _ => ("failed", "show"),
+    };
+    let why = task.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    let text = format!("{} {ended}{why}", task.title.trim_end_matches('.'));
+    Failure::new(Exit::TaskFailed, text).hint(client.command(&format!("task {next} {}", task.id)))
+}
+
+/// Waits, prints the task, and says what comes next.
+pub fn follow_and_print(client: &Client, terminal: &Terminal, task: Task, waiting: Waiting) -> Outcome {
+    let (task, exit) = follow(client, terminal, task, waiting)?;
+    terminal.object(&task)?;
+    conclude(client, terminal, &task, exit)
 }
 
 #[cfg(test)]

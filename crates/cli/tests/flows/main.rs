@@ -133,7 +133,28 @@ fn a_task_that_fails_ends_with_exit_code_6_and_its_reason() {
         Server::start(vec![Reply::Json(200, version(2, "12.1", "finalizable")), Reply::Json(202, failed)]);
     let run = server.run(&["version", "finalize", &id(2)]);
     assert_eq!(run.exit, 6, "{run:?}");
-    assert!(run.err.contains("is failed: The disk is full."), "{}", run.err);
+    let error = "error: Adding Version to Operating System Layer 'Debian GNU' failed: The disk is full.\nhint: shale ";
+    assert!(run.err.starts_with(error), "{}", run.err);
+}
+
+#[test]
+fn canceling_a_task_that_is_then_canceled_is_a_success() {
+    let server = Server::start(vec![
+        Reply::Json(202, task(3, "canceling", json!([]))),
+        Reply::Json(200, task(3, "canceled", json!([]))),
+        Reply::Json(202, task(3, DONE, json!([]))),
+        Reply::Json(202, task(3, "stuck", json!([]))),
+    ]);
+    let run = server.run(&["task", "cancel", &id(3), "--comment", "mistake"]);
+    assert_eq!((run.exit, run.err.as_str()), (0, ""), "{run:?}");
+    assert_eq!(server.asked()[0].body, json!({"comment": "mistake"}));
+    let late = server.run(&["task", "cancel", &id(3)]);
+    assert!(late.exit == 6 && late.err.contains("was done before"), "{late:?}");
+    let stuck = server.run(&["task", "cancel", &id(3), "-q"]);
+    assert!(
+        stuck.exit == 6 && stuck.err.contains(" is stuck\n") && stuck.err.contains("task retry"),
+        "{stuck:?}"
+    );
 }
 
 #[test]
