@@ -22,6 +22,8 @@ mod block;
 mod check;
 mod digest;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod gc;
 mod index;
 mod live;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use shale_disk::{Disk, Result};
+use shale_disk::{Disk, ErrorKind, Result, table};
 
 use crate::bytes::Stretch;
 use crate::{ext4, ntfs};
@@ -58,6 +58,17 @@ pub fn file_system(disk: &dyn Disk, range: Range<u64>) -> Result<Free> {
     let length = end.saturating_sub(range.start);
     let stretch = Stretch { disk, offset: range.start, length };
     let readers: [(&'static str, Reader); 2] = [("ext4", ext4::free), ("ntfs", ntfs::free)];
+    match is_something_else(&stretch) {
+        Ok(false) => {}
+        Ok(true) => {
+            return Ok(Free {
+                unknown: Some("it is in use by something else".to_owned()),
+                ..Free::default()
+            });
+        }
+        Err(Unknown::Unreadable(e)) => return Err(e),
+        Err(Unknown::Because(why)) => return Ok(Free { unknown: Some(why), ..Free::default() }),
+    }
     for (kind, reader) in readers {
         let mut ranges = Ranges { offset: range.start, found: Vec::new() };
         let (found, unknown) = match reader(&stretch, &mut ranges) {
@@ -71,16 +82,50 @@ pub fn file_system(disk: &dyn Disk, range: Range<u64>) -> Result<Free> {
     Ok(Free { unknown: Some("it is neither ext2, ext3, ext4 nor NTFS".to_owned()), ..Free::default() })
 }
 
-/// What is free in a whole disk with these partitions: the free ranges of each, in order, and what was learnt.
-/// Overlapping partitions free nothing.
-pub fn partitions(disk: &dyn Disk, partitions: &[Range<u64>]) -> Result<Vec<Free>> {
-    let mut sorted: Vec<&Range<u64>> = partitions.iter().collect();
-    sorted.sort_by_key(|range| range.start);
-    if sorted.windows(2).any(|pair| pair[0].end > pair[1].start) {
-        let unknown = Some("partitions overlap".to_owned());
-        return Ok(vec![Free { unknown, ..Free::default() }]);
+/// What is free in a whole disk: each partition, or the file system that fills it. Partitions that overlap, or a table
+/// that cannot be read, free nothing.
+pub fn disk(disk: &dyn Disk) -> Result<Vec<Free>> {
+    let nothing = |why: String| Ok(vec![Free { unknown: Some(why), ..Free::default() }]);
+    let table = match table::partitions(disk) {
+        Ok(table) => table,
+        Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+            return nothing(format!("the partition table is not understood: {e}"));
+        }
+        Err(e) => return Err(e),
+    };
+    if table.kind == table::Kind::None {
+        return Ok(vec![file_system(disk, 0..disk.size())?]);
     }
-    sorted.into_iter().map(|range| file_system(disk, range.clone())).collect()
+    let range = |p: &table::Partition| p.offset..p.offset.saturating_add(p.length);
+    let mut ranges: Vec<Range<u64>> = table.partitions.iter().map(range).collect();
+    ranges.sort_by_key(|range| range.start);
+    if ranges.windows(2).any(|pair| pair[0].end > pair[1].start) {
+        return nothing("partitions overlap".to_owned());
+    }
+    ranges.into_iter().map(|range| file_system(disk, range)).collect()
+}
+
+/// Whoever reuses a partition may leave the old superblock in place: LUKS, LVM, XFS, btrfs, swap and RAID have their
+/// own marks, and where one is, what lies beside it is not believed.
+fn is_something_else(stretch: &Stretch) -> std::result::Result<bool, Unknown> {
+    const MARKS: [(u64, &[u8]); 9] = [
+        (0, b"LUKS\xba\xbe"),
+        (0, b"XFSB"),
+        (0, b"LABELONE"),
+        (512, b"LABELONE"),
+        (1024, b"LABELONE"),
+        (1536, b"LABELONE"),
+        (4096, &[0xfc, 0x4e, 0x2b, 0xa9]),
+        (4086, b"SWAPSPACE2"),
+        (0x1_0040, b"_BHRfS_M"),
+    ];
+    for (offset, mark) in MARKS {
+        let inside = offset + mark.len() as u64 <= stretch.length;
+        if inside && stretch.read(offset, mark.len())? == mark {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Puts free ranges into its second argument; `false`: it is no file system of this kind.

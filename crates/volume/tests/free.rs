@@ -255,6 +255,37 @@ fn ntfs_that_is_dirty_or_hibernated_frees_nothing_and_says_why() {
 }
 
 #[test]
+fn each_partition_of_a_disk_is_looked_into() {
+    let made = Made::new(48 * MIB);
+    ext4(&made, &["-t", "ext4", "-b", "4096"]);
+    let alone = made.free().bytes();
+    let mut bytes = vec![0xaa; MIB as usize];
+    bytes.extend(fs::read(made.image()).unwrap());
+    bytes.resize(bytes.len() + 2 * MIB as usize, 0xaa);
+    fs::write(made.image(), bytes).unwrap();
+    // The second partition is nothing that we know.
+    run("sgdisk", &["-n", "1:2048:100351", "-n", "2:100352:101375", &made.path()]);
+    let disk = FileDisk::open(&made.image()).unwrap();
+    let free = free::disk(&disk).unwrap();
+    assert_eq!((free.len(), free[0].kind, free[0].bytes(), free[1].kind), (2, Some("ext4"), alone, None));
+    assert!(free[0].ranges.iter().all(|range| range.start >= MIB && range.end <= 49 * MIB));
+}
+
+#[test]
+fn a_stale_superblock_beside_something_else_frees_nothing() {
+    let made = Made::new(32 * MIB);
+    ext4(&made, &["-t", "ext4", "-b", "4096"]);
+    assert!(made.free().bytes() > 0);
+    // What pvcreate and cryptsetup leave of an ext4 that was there before.
+    for (offset, mark) in [(512, &b"LABELONE"[..]), (0, b"LUKS\xba\xbe")] {
+        made.patch(offset, mark);
+        let free = made.free();
+        assert!(free.ranges.is_empty() && free.unknown.is_some());
+        made.patch(offset, &[0; 8]);
+    }
+}
+
+#[test]
 fn what_is_no_file_system_frees_nothing() {
     let made = Made::new(MIB);
     let free = made.free();
