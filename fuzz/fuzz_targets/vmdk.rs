@@ -1,0 +1,13 @@
+//! Sparse VMDK images from a stranger: opened, walked and read.
+//! Errors are fine; panics are bugs. Memory stays bounded, whatever the headers claim.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use shale_disk::Memory;
+use shale_disk::vmdk::Vmdk;
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(disk) = Vmdk::new(Memory(data.to_vec())) {
+        shale_fuzz::walk(&disk);
+    }
+});
