@@ -83,8 +83,8 @@ impl Footer {
     }
 }
 
-/// Virtual PC and old QEMU make disks as large as their geometry, all others as large as they say. The rule is QEMU's
-/// (`block/vpc.c`), so that both see one size.
+/// Virtual PC and old QEMU make disks as large as their geometry, as QEMU knows (`block/vpc.c`). All others are believed:
+/// also those whom QEMU mistrusts as unknown, such as XenServer's own exports ("caml"), whose last sectors it cuts off.
 fn disk_size(b: &[u8; LENGTH]) -> u64 {
     let sectors = u64::from(be16(b, 56)) * u64::from(b[58]) * u64::from(b[59]);
     let by_geometry = matches!(&b[28..32], b"vpc " | b"qemu");
