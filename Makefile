@@ -30,7 +30,7 @@ check: ## Format, lints, licences and advisories, shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo deny --log-level warn check $(DENY)
-	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus .ci/run
+	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus scripts/debian-mirrors .ci/run
 
 bench: ## Speed, size and memory against other tools, on a corpus it builds
 	scripts/setup bench
