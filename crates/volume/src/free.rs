@@ -28,6 +28,13 @@ impl Free {
     pub fn bytes(&self) -> u64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
+
+    /// The free ranges cut to whole blocks of `block` bytes. For a store of blocks this is better than zeroing parts
+    /// of blocks: a file that is deleted leaves its bytes, and the block is the one that the store has already.
+    pub fn whole_blocks(&self, block: u64) -> Vec<Range<u64>> {
+        let whole = |range: &Range<u64>| range.start.next_multiple_of(block)..range.end - range.end % block;
+        self.ranges.iter().map(whole).filter(|range| range.start < range.end).collect()
+    }
 }
 
 /// Why a file system is not understood.
@@ -202,6 +209,12 @@ impl Ranges {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn only_whole_blocks_are_left_of_free_ranges() {
+        let free = Free { ranges: vec![0..10, 15..45, 51..59, 60..80], ..Free::default() };
+        assert_eq!(free.whole_blocks(10), [0..10, 20..40, 60..80]);
+    }
 
     proptest! {
         #[test]
