@@ -1,6 +1,5 @@
 //! Layers and their versions.
 
-use crate::schema::{LayerKindSchema, VersionStateSchema};
 use crate::{Action, Task};
 use serde::{Deserialize, Serialize};
 use shale_model::{LayerKind, VersionState};
@@ -13,7 +12,6 @@ pub struct Layer {
     /// Id.
     pub id: Uuid,
     /// `os`, `platform` or `app`.
-    #[schema(value_type = LayerKindSchema)]
     pub kind: LayerKind,
     /// Unique among layers of its kind.
     pub name: String,
@@ -42,7 +40,6 @@ pub struct NewLayer {
     /// Made by the client (UUIDv7); repeating the request is safe.
     pub id: Uuid,
     /// Only `os` can be made by import.
-    #[schema(value_type = LayerKindSchema)]
     pub kind: LayerKind,
     /// 1 to 100 characters, unique.
     pub name: String,
@@ -124,7 +121,6 @@ pub struct Version {
     /// Free text.
     pub description: String,
     /// Where it is in its life.
-    #[schema(value_type = VersionStateSchema)]
     pub state: VersionState,
     /// The version it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,6 @@ mod layer;
 mod machine;
 mod problem;
 mod repository;
-mod schema;
 mod task;
 
 pub use connector::{Check, CheckOutcome, Connector, ConnectorTest, EditConnector, NewConnector};

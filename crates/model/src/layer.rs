@@ -6,6 +6,7 @@ use std::fmt;
 /// What a layer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum LayerKind {
     /// An operating system and its patches: every version is a whole disk.
     Os,

@@ -20,6 +20,7 @@ use std::fmt;
 /// Where a version is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum VersionState {
     /// Being made: imported, or its packaging machine is set up.
     Editing,

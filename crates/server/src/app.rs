@@ -1,0 +1,62 @@
+//! A running server's parts, put together.
+
+use crate::catalog::{Catalog, ConnectorRow, now};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::feed::Feed;
+use crate::place::Place;
+use crate::world::{OpenConnector, World};
+use shale_store::Repository;
+use std::path::PathBuf;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Name of the connector configuration that a new catalog begins with.
+const LOCAL: &str = "local";
+
+/// A running server; clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// What tasks act on.
+    pub world: Arc<World>,
+    /// What runs them.
+    pub engine: Arc<Engine>,
+    /// What tells watchers.
+    pub feed: Arc<Feed>,
+}
+
+impl App {
+    /// Opens everything in a data directory. No task runs yet. `program` is started to serve disks to machines.
+    pub async fn open(place: Place, program: PathBuf, open_connector: OpenConnector) -> Result<Self> {
+        let catalog = Catalog::open(&place.catalog()).await?;
+        first_connector(&catalog).await?;
+        let repository = Repository::open_or_create(place.repository()).map_err(|e| {
+            Error::unavailable(format!("The repository {} cannot be opened.", place.repository().display()))
+                .because(e)
+        })?;
+        let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector));
+        let feed = Arc::new(Feed::default());
+        let engine = Engine::new(world.clone(), feed.clone());
+        Ok(Self { world, engine, feed })
+    }
+}
+
+/// A new catalog has a connector to this host, so that a newcomer can begin at once.
+async fn first_connector(catalog: &Catalog) -> Result<()> {
+    let mut tx = catalog.begin().await?;
+    let untouched: bool = sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM audit) AND NOT EXISTS (SELECT 1 FROM connectors)")
+        .fetch_one(&mut *tx)
+        .await?;
+    if untouched {
+        let row = ConnectorRow {
+            id: Uuid::now_v7(),
+            name: LOCAL.into(),
+            kind: "local".into(),
+            settings: serde_json::json!({}),
+            created_at: now(),
+            updated_at: now(),
+        };
+        row.insert(&mut tx).await?;
+    }
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,94 @@
+//! The catalog: layers, versions, connectors, tasks and the audit, in SQLite.
+//!
+//! ```text
+//!   layers ◀── versions ──▶ connectors          tasks ◀── task_events       audit
+//!                 └── a packaging machine is no row: it is what a connector finds by the version's id
+//! ```
+//!
+//! One file, WAL, `synchronous=FULL`: what a commit returned for is on the disk. Writers begin with
+//! `BEGIN IMMEDIATE`, so that what a transaction read still holds when it writes.
+
+mod audit;
+mod connectors;
+mod layers;
+mod tasks;
+mod versions;
+
+pub use audit::{NewAudit, list as audit_entries};
+pub use connectors::ConnectorRow;
+pub use layers::LayerRow;
+pub use tasks::{TaskFilter, TaskRow};
+pub use versions::{Finished, VersionRow};
+
+use crate::error::{Error, Result};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, Transaction};
+use std::path::Path;
+use std::time::Duration;
+
+/// An open transaction. Dropped without `commit`, it never happened.
+pub type Tx = Transaction<'static, Sqlite>;
+
+/// The open catalog; clones share it.
+#[derive(Clone)]
+pub struct Catalog {
+    pool: SqlitePool,
+}
+
+impl Catalog {
+    /// Opens the catalog in `file`, makes it where there is none, and brings it to this release's tables. A catalog
+    /// of a newer release is refused.
+    pub async fn open(file: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(20));
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(|e| {
+            Error::unavailable(format!("the catalog {} cannot be opened", file.display())).because(e)
+        })?;
+        sqlx::migrate!("./migrations").run(&pool).await.map_err(|e| {
+            let text = format!("the catalog {} does not fit this release of Shale", file.display());
+            Error::unavailable(text).because(e)
+        })?;
+        Ok(Self { pool })
+    }
+
+    /// Begins a transaction that writes.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Begins a transaction that only reads: one consistent state, and no waiting for writers.
+    pub async fn read(&self) -> Result<Tx> {
+        Ok(self.pool.begin().await?)
+    }
+}
+
+/// The time now, as the catalog writes it: RFC 3339, UTC, milliseconds.
+pub fn now() -> String {
+    let now = jiff::Timestamp::now();
+    format!("{now:.3}")
+}
+
+/// A page of rows by key: `after` is the key of the last row seen (a place, not an offset, so that rows made or
+/// deleted meanwhile neither repeat nor hide others).
+#[derive(Clone, Debug, Default)]
+pub struct Window {
+    /// Key of the last row seen.
+    pub after: Option<String>,
+    /// Rows wanted, at most 1,000.
+    pub limit: i64,
+}
+
+impl Window {
+    /// All that fits one answer.
+    pub const MOST: i64 = 1000;
+
+    /// The first rows, as many as one answer takes.
+    pub fn all() -> Self {
+        Self { after: None, limit: Self::MOST }
+    }
+}

@@ -1,0 +1,97 @@
+//! A version as a stream of bytes: a disk image made while it is sent, in any format.
+
+use crate::app::App;
+use crate::catalog::{LayerRow, VersionRow};
+use crate::error::{Error, Result};
+use crate::stored::{StoredDisk, StoredFrames};
+use axum::body::Bytes;
+use futures_util::Stream;
+use shale_disk::{Format, Sink};
+use shale_model::VersionState;
+use shale_store::Version;
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+use uuid::Uuid;
+
+/// Pieces that are sent, and how many may wait for a slow receiver.
+const PIECE: usize = 1 << 20;
+const WAITING: usize = 4;
+
+/// An image that can be sent.
+pub struct Image {
+    /// What a browser would call it.
+    pub file_name: String,
+    /// Bytes, where that is known beforehand.
+    pub length: Option<u64>,
+    format: Format,
+    version: Version,
+}
+
+/// The version `id` as an image in `format`.
+pub async fn open(app: &App, id: Uuid, format: Format) -> Result<Image> {
+    let mut tx = app.world.catalog.read().await?;
+    let row = VersionRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("version", id))?;
+    let layer = LayerRow::get(&mut tx, row.layer_id).await?.map(|layer| layer.name).unwrap_or_default();
+    if row.state != VersionState::Deployable {
+        return Err(Error::not_allowed(format!("The version '{}' is {}: it cannot be exported.", row.name, row.state)));
+    }
+    let repository = app.world.repository.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let version = repository.version(id.into())?;
+        let length = shale_disk::exported_size(&StoredDisk(repository.version(id.into())?), format).ok().flatten();
+        Ok::<_, shale_store::Error>((version, length))
+    });
+    let opened = opened.await.map_err(|e| Error::internal("opening a version failed").because(e))?;
+    let (version, length) =
+        opened.map_err(|e| Error::unavailable("The repository did not give the version.").because(e))?;
+    let plain = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
+    };
+    let file_name = format!("{}-{}.{}", plain(&layer), plain(&row.name), format.extension());
+    Ok(Image { file_name, length, format, version })
+}
+
+impl Image {
+    /// The image's bytes. An error while sending breaks the stream off, so that no receiver takes half for whole.
+    pub fn stream(self) -> impl Stream<Item = io::Result<Bytes>> {
+        let (sender, receiver): (Sender<io::Result<Bytes>>, Receiver<_>) = channel(WAITING);
+        let name = self.file_name.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = self.send(&sender) {
+                tracing::warn!(name, error = crate::error::chain(&error), "a download broke off");
+                let _ = sender.blocking_send(Err(io::Error::other(error)));
+            }
+        });
+        ReceiverStream::new(receiver)
+    }
+
+    fn send(self, sender: &Sender<io::Result<Bytes>>) -> shale_disk::Result<()> {
+        let mut sink = shale_disk::Stream(BufWriter::with_capacity(PIECE, ToBody(sender)));
+        let watch = |_| if sender.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        match self.format {
+            Format::Qcow2Compressed => {
+                let size = self.version.size();
+                shale_disk::qcow2::export_frames(size, &StoredFrames(self.version), &mut sink, &watch)?;
+                sink.finish()
+            }
+            format => shale_disk::export(&StoredDisk(self.version), format, &mut sink, &watch),
+        }
+    }
+}
+
+/// Writes become pieces of an HTTP body; waits while the receiver is slow.
+struct ToBody<'a>(&'a Sender<io::Result<Bytes>>);
+
+impl Write for ToBody<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the receiver has gone");
+        self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

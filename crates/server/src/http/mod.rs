@@ -1,0 +1,93 @@
+//! The HTTP API: one file per noun, thin. Rules live in `model`, effects in `requests` and `jobs`.
+//!
+//! Served on a unix socket (whoever can open it, 0600, is the administrator) and by HTTPS with a bearer token.
+
+mod answer;
+mod connectors;
+mod events;
+mod layers;
+mod listen;
+mod machines;
+mod repository;
+mod system;
+mod tasks;
+mod versions;
+
+pub use listen::serve;
+
+use crate::app::App;
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Where the API stands.
+pub const BASE: &str = "/api/v1";
+/// The largest request body.
+const BODY_LIMIT: usize = 1 << 20;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Shale",
+        version = "1",
+        description = "Manages operating-system images as layers with versions. Conventions: docs/api.md.",
+        license(name = "GPL-3.0-or-later", identifier = "GPL-3.0-or-later")
+    ),
+    components(schemas(shale_api::Problem, shale_api::Code, shale_api::FieldError, shale_api::Event))
+)]
+struct Api;
+
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(layers::list, layers::create))
+        .routes(routes!(layers::show, layers::edit, layers::delete))
+        .routes(routes!(versions::list, versions::add))
+        .routes(routes!(versions::show, versions::edit, versions::delete))
+        .routes(routes!(versions::finalize))
+        .routes(routes!(versions::verify))
+        .routes(routes!(versions::export))
+        .routes(routes!(versions::download))
+        .routes(routes!(machines::list))
+        .routes(routes!(machines::show))
+        .routes(routes!(machines::power_on))
+        .routes(routes!(machines::shut_down))
+        .routes(routes!(machines::power_off))
+        .routes(routes!(machines::serial))
+        .routes(routes!(tasks::list))
+        .routes(routes!(tasks::show))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(tasks::retry))
+        .routes(routes!(tasks::log))
+        .routes(routes!(connectors::list, connectors::create))
+        .routes(routes!(connectors::show, connectors::edit, connectors::delete))
+        .routes(routes!(connectors::test))
+        .routes(routes!(repository::show))
+        .routes(routes!(repository::check))
+        .routes(routes!(repository::collect))
+        .routes(routes!(events::stream))
+        .routes(routes!(system::audit))
+        .routes(routes!(system::doctor))
+        .routes(routes!(system::version))
+}
+
+/// The contract, as it is committed in `openapi.json`.
+pub fn document() -> Document {
+    let (_, document) = OpenApiRouter::with_openapi(Api::openapi()).nest(BASE, api()).split_for_parts();
+    document
+}
+
+/// The API for callers who need show nothing more; HTTPS adds the token in front of it.
+pub fn router(app: App) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(Api::openapi()).nest(BASE, api()).split_for_parts();
+    let router = router
+        .route("/healthz", axum::routing::get(system::healthy))
+        .route("/readyz", axum::routing::get(system::ready))
+        .route("/api/openapi.json", axum::routing::get(async move || axum::Json(document)))
+        .fallback(answer::no_such_path)
+        .method_not_allowed_fallback(answer::no_such_method)
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(axum::middleware::from_fn(answer::name_request));
+    router.with_state(app)
+}

@@ -1,0 +1,336 @@
+//! `add_version`: a packaging machine on a connector, a person at work in it, and what they changed becomes a version.
+//!
+//! ```text
+//!   reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ──finalize──▶ take ──▶ commit ──▶ clear
+//!                                          ▲  the machine runs │  ▲ │ cannot be taken: say why, wait; nothing is
+//!                                          └───────────────────┘  └─┘ lost, the machine stays as it is
+//! ```
+//!
+//! The machine carries the version's id as its tag; every undo removes whatever carries it.
+
+use super::import::commit;
+use super::{OrFail, RESERVE};
+use crate::catalog::{VersionRow, now};
+use crate::error::Result as ServerResult;
+use crate::stored::{Changed, StoredDisk};
+use crate::world::World;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shale_connector::{Connector, Firmware, MachineSpec, Origin, Power, Tag};
+use shale_model::{VersionEvent, VersionState, message};
+use shale_store::NewVersion;
+use shale_task::{Context, Kind, OnFailure, Outcome, Step, StepError};
+use uuid::Uuid;
+
+/// The signal that ends the work in the machine.
+pub const FINALIZE: &str = "finalize";
+
+/// What adding a version must know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AddVersionInput {
+    /// The version to be made; also the machine's tag.
+    pub version_id: Uuid,
+    /// The version it starts from.
+    pub base_version_id: Uuid,
+    /// Where the machine runs.
+    pub connector_id: Uuid,
+    /// The machine's name.
+    pub machine_name: String,
+    /// Bytes of the guest's disk.
+    pub disk_size: u64,
+    /// `bios` or `uefi`.
+    pub firmware: Firmware,
+}
+
+impl AddVersionInput {
+    fn tag(&self) -> Result<Tag, StepError> {
+        Tag::parse(&self.version_id.to_string()).or_fail()
+    }
+
+    fn spec(&self) -> MachineSpec {
+        MachineSpec { name: self.machine_name.clone(), disk_size: self.disk_size, firmware: self.firmware }
+    }
+}
+
+pub(super) fn kind() -> Kind<World> {
+    Kind::new(
+        "add_version",
+        vec![
+            Box::new(Reserve),
+            Box::new(DiskStep),
+            Box::new(Machine),
+            Box::new(PowerOn),
+            Box::new(Work),
+            Box::new(Take),
+            Box::new(Commit),
+            Box::new(Clear),
+        ],
+    )
+}
+
+/// What most steps begin with.
+struct Bench {
+    input: AddVersionInput,
+    tag: Tag,
+    connector: Box<dyn Connector>,
+}
+
+impl Bench {
+    fn of(world: &World, cx: &Context) -> Result<Self, StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        let connector = world.connector_by_id(input.connector_id).or_fail()?;
+        Ok(Self { tag: input.tag()?, input, connector })
+    }
+
+    fn remove(world: &World, cx: &Context) -> Result<(), StepError> {
+        let bench = Self::of(world, cx)?;
+        bench.connector.remove(&bench.tag).or_fail()
+    }
+}
+
+/// Changes a version's row in one transaction.
+fn change<T>(
+    world: &World,
+    work: impl AsyncFnOnce(&mut crate::catalog::Tx) -> ServerResult<T>,
+) -> Result<T, StepError> {
+    let changed: ServerResult<T> = world.wait(async {
+        let mut tx = world.catalog.begin().await?;
+        let value = work(&mut tx).await?;
+        tx.commit().await?;
+        Ok(value)
+    });
+    changed.or_fail()
+}
+
+struct Reserve;
+
+impl Step<World> for Reserve {
+    fn name(&self) -> &'static str {
+        RESERVE
+    }
+
+    fn run(&self, _: &World, _: &Context) -> Result<Outcome, StepError> {
+        Err(StepError::never("The request that made this task must have reserved the version's name."))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        change(world, async |tx| VersionRow::delete(tx, input.version_id).await)
+    }
+}
+
+struct DiskStep;
+
+impl Step<World> for DiskStep {
+    fn name(&self) -> &'static str {
+        "disk"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let bench = Bench::of(world, cx)?;
+        let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
+        let disk = shale_disk::table::grown(std::sync::Arc::new(StoredDisk(base)), bench.input.disk_size).or_fail()?;
+        let serve = world.serve_command(bench.input.base_version_id, bench.input.disk_size);
+        let origin = Origin { disk: disk.as_ref(), serve };
+        let watch = cx.watch(None);
+        bench.connector.ensure_disk(&bench.tag, &bench.input.spec(), &origin, &watch).or_fail()?;
+        Ok(Outcome::Done(Value::Null))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        Bench::remove(world, cx)
+    }
+}
+
+struct Machine;
+
+impl Step<World> for Machine {
+    fn name(&self) -> &'static str {
+        "machine"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let bench = Bench::of(world, cx)?;
+        bench.connector.ensure_machine(&bench.tag, &bench.input.spec()).or_fail()?;
+        Ok(Outcome::Done(Value::Null))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        Bench::remove(world, cx)
+    }
+}
+
+struct PowerOn;
+
+impl Step<World> for PowerOn {
+    fn name(&self) -> &'static str {
+        "power_on"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let bench = Bench::of(world, cx)?;
+        if !bench.connector.observe(&bench.tag).or_fail()?.was_powered_on {
+            bench.connector.power_on(&bench.tag).or_fail()?;
+        }
+        Ok(Outcome::Done(Value::Null))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let bench = Bench::of(world, cx)?;
+        bench.connector.power_off(&bench.tag).or_fail()
+    }
+}
+
+/// What a person reads while the task waits for them.
+fn needs(bench: &Bench, problem: Option<String>) -> Result<Value, StepError> {
+    let seen = bench.connector.observe(&bench.tag).or_fail()?;
+    let text = message::packaging_instruction(&bench.input.machine_name, &seen.place, seen.was_powered_on);
+    Ok(json!({
+        "text": text,
+        "machine_id": bench.input.version_id,
+        "problem": problem,
+        "actions": ["finalize", "cancel", "power_on", "shut_down"],
+    }))
+}
+
+/// Notes that the version waits for a person (again). A version that is being given up stays so.
+fn wait_for_person(world: &World, version: Uuid) -> Result<(), StepError> {
+    change(world, async |tx| {
+        let event = match VersionRow::get(tx, version).await?.map(|row| row.state) {
+            Some(VersionState::Editing) => VersionEvent::MachineReady,
+            Some(VersionState::Finalizing) => VersionEvent::FinalizeRefused,
+            _ => return Ok(()),
+        };
+        VersionRow::happen(tx, version, event).await.map(drop)
+    })
+}
+
+struct Work;
+
+impl Step<World> for Work {
+    fn name(&self) -> &'static str {
+        "work"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let bench = Bench::of(world, cx)?;
+        let asked = matches!(cx.signal(), Some((FINALIZE, _)));
+        let seen = bench.connector.observe(&bench.tag).or_fail()?;
+        let name = &bench.input.machine_name;
+        let problem = match seen.power {
+            _ if !asked => None,
+            Power::Off => return Ok(Outcome::Done(Value::Null)),
+            Power::Running | Power::Paused => {
+                Some(format!("The machine '{name}' is running: shut it down, then finalize again."))
+            }
+            Power::Absent => Some(format!("The machine '{name}' is gone: cancel this task and start again.")),
+        };
+        wait_for_person(world, bench.input.version_id)?;
+        Ok(Outcome::Wait(needs(&bench, problem)?))
+    }
+
+    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+struct Take;
+
+impl Step<World> for Take {
+    fn name(&self) -> &'static str {
+        "take"
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::Ask
+    }
+
+    fn tries(&self) -> u32 {
+        3
+    }
+
+    fn ask(&self, world: &World, cx: &Context, why: &str) -> Value {
+        let asked = Bench::of(world, cx).and_then(|bench| {
+            wait_for_person(world, bench.input.version_id)?;
+            needs(&bench, Some(why.to_owned()))
+        });
+        asked.unwrap_or_else(|_| json!({ "text": why, "problem": why, "actions": ["finalize", "cancel"] }))
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let bench = Bench::of(world, cx)?;
+        let id = bench.input.version_id;
+        change(world, async |tx| match VersionRow::get(tx, id).await?.map(|row| row.state) {
+            Some(VersionState::Finalizable) => {
+                VersionRow::happen(tx, id, VersionEvent::FinalizeAsked).await.map(drop)
+            }
+            _ => Ok(()),
+        })?;
+        let changes = bench.connector.open_changes(&bench.tag).or_fail()?;
+        let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
+        let (source, mask_note) = Changed::new(changes, base, bench.input.disk_size).or_fail()?;
+        let new = NewVersion {
+            id: id.into(),
+            parent: Some(bench.input.base_version_id.into()),
+            size: bench.input.disk_size,
+            created: now(),
+            threads: world.threads,
+        };
+        let watch = cx.watch(Some(bench.input.disk_size));
+        let saved = world.repository.save(new, &source, &watch).or_fail()?;
+        let version = world.repository.version(id.into()).or_fail()?;
+        Ok(Outcome::Done(json!({
+            "virtual_bytes": version.size(),
+            "logical_bytes": version.info().data,
+            "added_bytes": saved.new_bytes,
+            "digest": saved.digest.to_string(),
+            "firmware": bench.input.firmware,
+            "changed_blocks": saved.new_blocks + saved.known_blocks,
+            "free_space": mask_note,
+        })))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        world.repository.remove_version(input.version_id.into()).or_fail()
+    }
+}
+
+struct Commit;
+
+impl Step<World> for Commit {
+    fn name(&self) -> &'static str {
+        "commit"
+    }
+
+    fn last_word(&self) -> bool {
+        true
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        commit(world, cx, Take.name(), input.version_id, VersionEvent::Taken)
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        Reserve.undo(world, cx)
+    }
+}
+
+/// The machine has served its purpose.
+struct Clear;
+
+impl Step<World> for Clear {
+    fn name(&self) -> &'static str {
+        "clear"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        Bench::remove(world, cx)?;
+        Ok(Outcome::Done(cx.output(Take.name()).cloned().unwrap_or_default()))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        Bench::remove(world, cx)
+    }
+}

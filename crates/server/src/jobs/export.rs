@@ -1,0 +1,178 @@
+//! `export_version`: a version becomes a disk image on this host, in any format.
+//!
+//! Written beside its destination under a name of the task's own, made durable, then renamed: the destination is
+//! either what it was, or the whole image.
+
+use super::{OrFail, sentence};
+use crate::stored::{StoredDisk, StoredFrames};
+use crate::world::World;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shale_disk::{Format, Sink, SparseFile};
+use shale_task::{Context, Kind, Outcome, Step, StepError};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// What an export must know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExportInput {
+    /// The version.
+    pub version_id: Uuid,
+    /// A format's name.
+    pub format: String,
+    /// Where the image goes: absolute, on this host.
+    pub path: PathBuf,
+    /// Whether a file that is there may be replaced.
+    pub overwrite: bool,
+}
+
+pub(super) fn kind() -> Kind<World> {
+    Kind::new("export_version", vec![Box::new(Write), Box::new(Commit)])
+}
+
+fn part(input: &ExportInput, cx: &Context) -> PathBuf {
+    input.path.with_file_name(format!(".shale-export-{}.part", cx.task()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// I/O errors of an export: a full disk and a missing folder do not pass by themselves.
+fn file_error(what: &str, path: &Path, e: std::io::Error) -> StepError {
+    use std::io::ErrorKind as Io;
+    let never = matches!(
+        e.kind(),
+        Io::StorageFull | Io::QuotaExceeded | Io::NotFound | Io::PermissionDenied | Io::ReadOnlyFilesystem
+    ) || e.kind() == Io::AlreadyExists;
+    let text = sentence(&format!("{what} {}: {e}", path.display()));
+    if never { StepError::never(text) } else { StepError::later(text) }
+}
+
+/// Writes a stored version into `file` in `format`, sparsely where the format allows.
+pub fn write_image(
+    world: &World,
+    version: Uuid,
+    format: Format,
+    file: &File,
+    watch: shale_disk::Watch,
+) -> shale_disk::Result<()> {
+    let stored = world.repository.version(version.into()).map_err(|e| {
+        let kind = shale_disk::ErrorKind::Corrupt;
+        shale_disk::Error::new(kind, "the repository does not have this version").with_source(e)
+    })?;
+    match format {
+        Format::Raw => shale_disk::copy_to_file(&StoredDisk(stored), file, world.threads.max(8), watch),
+        Format::Qcow2Compressed => {
+            let mut sink = SparseFile::new(duplicate(file)?)?;
+            shale_disk::qcow2::export_frames(stored.size(), &StoredFrames(stored), &mut sink, watch)?;
+            sink.finish()
+        }
+        _ => {
+            let mut sink = SparseFile::new(duplicate(file)?)?;
+            shale_disk::export(&StoredDisk(stored), format, &mut sink, watch)
+        }
+    }
+}
+
+fn duplicate(file: &File) -> shale_disk::Result<File> {
+    file.try_clone().map_err(|e| shale_disk::Error::io("the image's file cannot be used", e))
+}
+
+struct Write;
+
+impl Step<World> for Write {
+    fn name(&self) -> &'static str {
+        "write"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: ExportInput = cx.input_as()?;
+        let format: Format = Format::from_str(&input.format).or_fail()?;
+        let part = part(&input, cx);
+        let file = File::create(&part).map_err(|e| file_error("cannot write", &part, e))?;
+        let data = world.repository.version(input.version_id.into()).or_fail()?.info().data;
+        let watch = cx.watch(Some(data));
+        write_image(world, input.version_id, format, &file, &watch).or_fail()?;
+        file.sync_all().map_err(|e| file_error("cannot finish writing", &part, e))?;
+        let found = file.metadata().map_err(|e| file_error("cannot read back", &part, e))?;
+        Ok(Outcome::Done(json!({
+            "path": input.path,
+            "format": input.format,
+            "file_bytes": found.len(),
+            "allocated_bytes": found.blocks() * 512,
+            "inode": found.ino(),
+        })))
+    }
+
+    fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
+        let part = part(&cx.input_as()?, cx);
+        match std::fs::remove_file(&part) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(StepError::later(format!("{} cannot be removed: {e}.", part.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What `write` says of the file it made.
+#[derive(Deserialize)]
+struct Written {
+    inode: u64,
+}
+
+struct Commit;
+
+impl Commit {
+    fn rename(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
+        let renamed = if input.overwrite {
+            std::fs::rename(part, &input.path)
+        } else {
+            renameat_with(CWD, part, CWD, &input.path, RenameFlags::NOREPLACE).map_err(Into::into)
+        };
+        match renamed {
+            // Renamed in an earlier try whose end was not recorded.
+            Err(_) if !part.exists() && Self::is_ours(&input.path, written) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn is_ours(path: &Path, written: &Written) -> bool {
+        std::fs::metadata(path).is_ok_and(|found| found.ino() == written.inode)
+    }
+}
+
+impl Step<World> for Commit {
+    fn name(&self) -> &'static str {
+        "commit"
+    }
+
+    fn last_word(&self) -> bool {
+        true
+    }
+
+    fn run(&self, _: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: ExportInput = cx.input_as()?;
+        let written: Written = cx.output_as(Write.name())?;
+        Self::rename(&input, &part(&input, cx), &written)
+            .and_then(|()| File::open(folder_of(&input.path))?.sync_all())
+            .map_err(|e| file_error("cannot put the image at", &input.path, e))?;
+        Ok(Outcome::Done(cx.output(Write.name()).cloned().unwrap_or_default()))
+    }
+
+    /// An image that got there after all goes, if it is ours. (What an overwrite replaced is gone by then.)
+    fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
+        let input: ExportInput = cx.input_as()?;
+        let written: Written = cx.output_as(Write.name())?;
+        if Self::is_ours(&input.path, &written) {
+            std::fs::remove_file(&input.path)
+                .map_err(|e| StepError::later(format!("{} cannot be removed: {e}.", input.path.display())))?;
+        }
+        Ok(())
+    }
+}

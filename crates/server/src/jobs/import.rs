@@ -1,0 +1,143 @@
+//! `import_os_layer`: a disk becomes the first version of an OS layer.
+
+use super::{OrFail, RESERVE};
+use crate::catalog::{Finished, LayerRow, VersionRow, now};
+use crate::stored::{Imported, firmware_of};
+use crate::world::World;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shale_model::VersionEvent;
+use shale_store::NewVersion;
+use shale_task::{Context, Kind, Outcome, Step, StepError};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// What an import must know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImportInput {
+    /// The layer to be made.
+    pub layer_id: Uuid,
+    /// Its first version.
+    pub version_id: Uuid,
+    /// The disk, on this host.
+    pub file: PathBuf,
+    /// Leave out what the disk's file systems say is free.
+    pub drop_free_space: bool,
+}
+
+pub(super) fn kind() -> Kind<World> {
+    Kind::new("import_os_layer", vec![Box::new(Reserve), Box::new(Store), Box::new(Commit)])
+}
+
+struct Reserve;
+
+impl Step<World> for Reserve {
+    fn name(&self) -> &'static str {
+        RESERVE
+    }
+
+    fn run(&self, _: &World, _: &Context) -> Result<Outcome, StepError> {
+        Err(StepError::never("The request that made this task must have reserved the layer's name."))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: ImportInput = cx.input_as()?;
+        let removed: crate::error::Result<()> = world.wait(async {
+            let mut tx = world.catalog.begin().await?;
+            LayerRow::delete(&mut tx, input.layer_id).await?;
+            Ok(tx.commit().await?)
+        });
+        removed.or_fail()
+    }
+}
+
+struct Store;
+
+impl Step<World> for Store {
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: ImportInput = cx.input_as()?;
+        let opened = shale_disk::open(&input.file).or_fail()?;
+        let disk = opened.disk.clone();
+        let firmware = firmware_of(disk.as_ref());
+        let (source, mask_note) = Imported::new(disk.clone(), input.drop_free_space).or_fail()?;
+        cx.note(&format!(
+            "Reading {} ({}). {mask_note}",
+            input.file.display(),
+            opened.format
+        ));
+        let new = NewVersion {
+            id: input.version_id.into(),
+            parent: None,
+            size: disk.size(),
+            created: now(),
+            threads: world.threads,
+        };
+        let watch = cx.watch(Some(disk.size()));
+        let saved = world.repository.save(new, &source, &watch).or_fail()?;
+        opened.unchanged().or_fail()?;
+        let version = world.repository.version(input.version_id.into()).or_fail()?;
+        Ok(Outcome::Done(json!({
+            "virtual_bytes": version.size(),
+            "logical_bytes": version.info().data,
+            "added_bytes": saved.new_bytes,
+            "digest": saved.digest.to_string(),
+            "firmware": firmware,
+            "format": opened.format.to_string(),
+            "free_space": mask_note,
+        })))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: ImportInput = cx.input_as()?;
+        world.repository.remove_version(input.version_id.into()).or_fail()
+    }
+}
+
+struct Commit;
+
+impl Step<World> for Commit {
+    fn name(&self) -> &'static str {
+        "commit"
+    }
+
+    fn last_word(&self) -> bool {
+        true
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: ImportInput = cx.input_as()?;
+        commit(world, cx, Store.name(), input.version_id, VersionEvent::Imported)
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        Reserve.undo(world, cx)
+    }
+}
+
+/// Makes a version deployable with what the step `from` found, in one transaction; done already is fine.
+pub(super) fn commit(
+    world: &World,
+    cx: &Context,
+    from: &str,
+    version: Uuid,
+    event: VersionEvent,
+) -> Result<Outcome, StepError> {
+    let facts: Finished = cx.output_as(from)?;
+    let done: crate::error::Result<()> = world.wait(async {
+        let mut tx = world.catalog.begin().await?;
+        let row = VersionRow::get(&mut tx, version).await?;
+        if row.is_some_and(|row| row.state == shale_model::VersionState::Deployable) {
+            return Ok(());
+        }
+        VersionRow::happen(&mut tx, version, event).await?;
+        VersionRow::finish(&mut tx, version, &facts).await?;
+        Ok(tx.commit().await?)
+    });
+    done.or_fail()?;
+    let result: Value = cx.output(from).cloned().unwrap_or_default();
+    Ok(Outcome::Done(result))
+}

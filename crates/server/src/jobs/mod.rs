@@ -1,0 +1,119 @@
+//! The kinds of tasks: what each does, step by step.
+//!
+//! ```text
+//!   import_os_layer    reserve ▶ store ▶ commit
+//!   add_version        reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ take ▶ commit ▶ clear
+//!   export_version     write ▶ commit
+//!   verify_version     verify
+//!   delete_version     reserve ▶ commit ▶ clear
+//!   delete_layer       reserve ▶ commit ▶ clear
+//!   check_repository   check
+//!   collect_garbage    collect
+//! ```
+//!
+//! `reserve` is done by the request itself, in the transaction that makes the task: it is in the log from the first
+//! line, so that it is undone whatever happens. `commit` is the point of no return: one transaction of the catalog
+//! (one rename, for an export). `clear` removes what is of no use after it.
+
+mod add_version;
+mod delete;
+mod export;
+mod import;
+mod upkeep;
+mod verify;
+
+pub use add_version::{AddVersionInput, FINALIZE};
+pub use delete::{DeleteLayerInput, DeleteVersionInput, Doomed};
+pub use export::ExportInput;
+pub use import::ImportInput;
+pub use upkeep::{CheckInput, CollectInput};
+pub use verify::VerifyInput;
+
+use crate::error::{Error, chain};
+use crate::world::World;
+use shale_task::{Event, Kind, StepError};
+
+/// Name of the step that a request does itself.
+pub const RESERVE: &str = "reserve";
+
+/// All kinds there are. The fault sweep in the tests goes over this list.
+pub fn kinds() -> Vec<Kind<World>> {
+    vec![
+        import::kind(),
+        add_version::kind(),
+        export::kind(),
+        verify::kind(),
+        delete::version_kind(),
+        delete::layer_kind(),
+        upkeep::check_kind(),
+        upkeep::collect_kind(),
+    ]
+}
+
+/// Kinds that work on a layer alone: while one is open, another on the same layer is refused.
+pub fn claims_layer(kind: &str) -> bool {
+    matches!(kind, "import_os_layer" | "add_version" | "delete_version" | "delete_layer")
+}
+
+/// The log of a task whose request did the `reserve` step.
+pub fn reserved() -> [Event; 2] {
+    [
+        Event::Started { step: RESERVE.into(), attempt: 1 },
+        Event::Done { step: RESERVE.into(), output: serde_json::Value::Null },
+    ]
+}
+
+/// Turns the errors of the floors below into a step's: the whole chain as text, and whether to try again.
+trait OrFail<T> {
+    fn or_fail(self) -> Result<T, StepError>;
+}
+
+fn fail(error: &dyn std::error::Error, stopped: bool, retry_later: bool) -> StepError {
+    if stopped {
+        return StepError::stopped();
+    }
+    let text = sentence(&chain(error));
+    if retry_later { StepError::later(text) } else { StepError::never(text) }
+}
+
+/// The text as a sentence: a capital first, a full stop last.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+impl<T> OrFail<T> for shale_disk::Result<T> {
+    fn or_fail(self) -> Result<T, StepError> {
+        self.map_err(|e| fail(&e, e.kind() == shale_disk::ErrorKind::Stopped, e.kind().retry_later()))
+    }
+}
+
+impl<T> OrFail<T> for shale_store::Result<T> {
+    fn or_fail(self) -> Result<T, StepError> {
+        self.map_err(|e| {
+            // Reading the source may have failed for a reason that passes, or because it was stopped.
+            let cause = std::error::Error::source(&e).and_then(|s| s.downcast_ref::<shale_disk::Error>());
+            match (e.kind(), cause) {
+                (shale_store::ErrorKind::Source, Some(cause)) => {
+                    fail(&e, cause.kind() == shale_disk::ErrorKind::Stopped, cause.kind().retry_later())
+                }
+                (kind, _) => fail(&e, kind == shale_store::ErrorKind::Stopped, kind.retry_later()),
+            }
+        })
+    }
+}
+
+impl<T> OrFail<T> for shale_connector::Result<T> {
+    fn or_fail(self) -> Result<T, StepError> {
+        self.map_err(|e| fail(&e, e.kind() == shale_connector::ErrorKind::Stopped, e.kind().retry_later()))
+    }
+}
+
+impl<T> OrFail<T> for Result<T, Error> {
+    fn or_fail(self) -> Result<T, StepError> {
+        self.map_err(|e: Error| fail(&e, false, e.code == shale_api::Code::Unavailable))
+    }
+}
+

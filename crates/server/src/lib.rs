@@ -1,0 +1,25 @@
+//! `shaled`: where all the other crates meet.
+//!
+//! ```text
+//!   http ──▶ requests ──▶ catalog          what is asked: checked by `model`, reserved, launched
+//!     │          └─────▶ engine ──▶ jobs   what is done: steps over the `World`, logged before they act
+//!     └──▶ view                            what is shown, with everything that may be done
+//!   sweep                                  what belongs to nobody goes
+//! ```
+
+pub mod app;
+pub mod catalog;
+mod download;
+pub mod engine;
+pub mod error;
+pub mod export_disk;
+pub mod feed;
+pub mod http;
+pub mod jobs;
+pub mod place;
+pub mod requests;
+mod stored;
+pub mod sweep;
+mod tls;
+mod view;
+pub mod world;

@@ -1,0 +1,148 @@
+//! The data directory: where a server keeps all it has.
+//!
+//! ```text
+//!   <data>/
+//!     lock            held while a server runs here: one server for one directory
+//!     shaled.sock     the API, for this host's administrator (0600)
+//!     token           the bearer token for HTTPS, made at the first start (0600)
+//!     tls/            the server's own certificate and key, made at the first start
+//!     catalog.db      layers, versions, connectors, tasks, audit (SQLite)
+//!     repository/     what layers are made of
+//!     connectors/<id>/  what a connector keeps on this host: its machines
+//! ```
+
+use crate::error::{Error, Result};
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+
+/// A data directory that this process holds alone.
+pub struct Place {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Place {
+    /// Makes the directory where there is none, and holds it. Refused while another server holds it; a server that
+    /// crashed holds nothing.
+    pub fn hold(root: &Path) -> Result<Self> {
+        let cannot = |what: &str, e: std::io::Error| {
+            Error::unavailable(format!("{what} {} failed", root.display())).because(e)
+        };
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(root).map_err(|e| cannot("making the data directory", e))?;
+        let root = root.canonicalize().map_err(|e| cannot("finding the data directory", e))?;
+        let lock = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(root.join("lock"))
+            .map_err(|e| cannot("opening the lock in", e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let text = format!(
+                    "Another server runs on the data directory {}: stop it, or give this one its own with --data.",
+                    root.display()
+                );
+                return Err(Error::not_allowed(text));
+            }
+            Err(TryLockError::Error(e)) => return Err(cannot("locking", e)),
+        }
+        for folder in ["tls", "connectors"] {
+            builder.create(root.join(folder)).map_err(|e| cannot("making a folder in", e))?;
+        }
+        Ok(Self { root, _lock: lock })
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The API's socket.
+    pub fn socket(&self) -> PathBuf {
+        self.root.join("shaled.sock")
+    }
+
+    /// The catalog's file.
+    pub fn catalog(&self) -> PathBuf {
+        self.root.join("catalog.db")
+    }
+
+    /// The repository's directory.
+    pub fn repository(&self) -> PathBuf {
+        self.root.join("repository")
+    }
+
+    /// A connector's own folder.
+    pub fn connector(&self, id: Uuid) -> PathBuf {
+        self.root.join("connectors").join(id.to_string())
+    }
+
+    /// The bearer token for HTTPS; made, 0600, where there is none.
+    pub fn token(&self) -> Result<String> {
+        let path = self.root.join("token");
+        match fs::read_to_string(&path) {
+            Ok(token) if token.trim().len() >= 32 => return Ok(token.trim().to_owned()),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::unavailable(format!("{} cannot be read", path.display())).because(e)),
+        }
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)
+            .map_err(|e| Error::unavailable("the system gives no random numbers").because(e.to_string()))?;
+        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        write_secret(&path, token.as_bytes())?;
+        Ok(token)
+    }
+
+    /// Certificate and key files.
+    pub fn tls(&self) -> (PathBuf, PathBuf) {
+        (self.root.join("tls/cert.pem"), self.root.join("tls/key.pem"))
+    }
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temp = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temp)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temp, path)?;
+        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    })();
+    written.map_err(|e| Error::unavailable(format!("{} cannot be written", path.display())).because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_directory_has_one_server_and_the_next_may_come_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Place::hold(dir.path()).unwrap();
+        let refused = Place::hold(dir.path()).err().unwrap();
+        assert!(refused.detail.contains("Another server runs"), "{}", refused.detail);
+        drop(first);
+        Place::hold(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn the_token_is_made_once_and_only_its_owner_reads_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::hold(dir.path()).unwrap();
+        let token = place.token().unwrap();
+        assert_eq!(token.len(), 64);
+        assert_eq!(place.token().unwrap(), token);
+        let mode = fs::metadata(dir.path().join("token")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,127 @@
+//! What people ask for: checked against the rules, reserved in one transaction, then launched.
+//!
+//! ```text
+//!   request ─▶ read facts ─▶ ask the model ─▶ rows + task + its first log lines + audit ─▶ commit ─▶ launch
+//!                                 └── refused: why, in a sentence; nothing has changed
+//! ```
+//!
+//! The client makes the ids. A request that is repeated finds its own task and gets the same answer; the same id with
+//! another body is refused.
+
+mod connectors;
+mod layers;
+mod repository;
+mod tasks;
+mod versions;
+
+pub use connectors::{create_connector, delete_connector, edit_connector};
+pub use layers::{create_layer, delete_layer, edit_layer};
+pub use repository::{check_repository, collect_garbage};
+pub use tasks::{cancel_task, retry_task};
+pub use versions::{
+    MachineOrder, add_version, command_machine, delete_version, edit_version, export_version, finalize, format,
+    verify_version,
+};
+
+use crate::app::App;
+use crate::catalog::{NewAudit, TaskRow, Tx, now};
+use crate::error::{Error, Result};
+use crate::view;
+use serde_json::Value;
+use shale_model::Invalid;
+use shale_task::Event;
+use uuid::Uuid;
+
+/// Who asks, as the audit names them.
+#[derive(Clone, Debug)]
+pub struct Actor(pub String);
+
+/// A task to be made.
+struct NewTask<'a> {
+    kind: &'static str,
+    title: String,
+    layer_id: Option<Uuid>,
+    version_id: Option<Uuid>,
+    input: Value,
+    request: Value,
+    actor: &'a Actor,
+    comment: &'a str,
+}
+
+impl NewTask<'_> {
+    /// Writes the task and the first lines of its log.
+    async fn insert(self, tx: &mut Tx, log: &[Event]) -> Result<TaskRow> {
+        let at = now();
+        let row = TaskRow {
+            id: Uuid::now_v7(),
+            kind: self.kind.into(),
+            title: self.title,
+            layer_id: self.layer_id,
+            version_id: self.version_id,
+            input: self.input,
+            request: self.request,
+            created_by: self.actor.0.clone(),
+            comment: self.comment.into(),
+            created_at: at.clone(),
+            updated_at: at,
+            ending: None,
+            error: None,
+            finished_at: None,
+        };
+        row.insert(tx).await?;
+        for event in log {
+            TaskRow::append(tx, row.id, event).await?;
+        }
+        Ok(row)
+    }
+}
+
+/// Something as JSON; what we make ourselves always can be.
+fn json(value: &impl serde::Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::internal("a request cannot be kept").because(e))
+}
+
+/// The task's view, once its transaction is committed and it is launched.
+async fn launched(app: &App, task: TaskRow) -> Result<shale_api::Task> {
+    app.engine.launch(task.clone());
+    app.engine.changed(&task);
+    let mut tx = app.world.catalog.read().await?;
+    view::task(app, &mut tx, task).await
+}
+
+/// A rule of the model about the field at `pointer`.
+fn rule(pointer: &str, checked: std::result::Result<(), Invalid>) -> Result<()> {
+    checked.map_err(|invalid| Error::field(pointer, invalid))
+}
+
+/// Whether an action of the model is permitted; its reason is the answer if not.
+fn permitted(actions: &[shale_model::Action], name: &str) -> Result<()> {
+    shale_model::permitted(actions, name).map_err(Error::not_allowed)
+}
+
+/// Refuses what wants a layer for itself while another task has it, naming that task.
+fn layer_free(open: &[TaskRow], layer: Uuid, name: &str) -> Result<()> {
+    match view::job_on(open, layer) {
+        None => Ok(()),
+        Some(task) => {
+            let text = format!(
+                "The layer '{name}' is busy with the task \"{}\": wait until it has ended, or cancel it.",
+                task.title.trim_end_matches('.')
+            );
+            Err(Error::busy(text, task.id))
+        }
+    }
+}
+
+/// Adds to the audit.
+async fn audit(
+    tx: &mut Tx,
+    actor: &Actor,
+    action: &str,
+    object: (&str, Uuid, &str),
+    comment: &str,
+) -> Result<()> {
+    rule("/comment", shale_model::comment(comment))?;
+    let (object_kind, object_id, object_name) = object;
+    NewAudit { who: &actor.0, action, object_kind, object_id, object_name, comment }.insert(tx).await
+}

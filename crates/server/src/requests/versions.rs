@@ -1,0 +1,395 @@
+//! Adding, finalizing, changing, checking, exporting and deleting versions; commanding their machines.
+
+use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule};
+use crate::app::App;
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionRow, Window, now};
+use crate::error::{Error, Result};
+use crate::jobs::{
+    AddVersionInput, DeleteVersionInput, Doomed, ExportInput, FINALIZE, VerifyInput, reserved,
+};
+use crate::view::{self, Scene};
+use shale_api::{AddVersion, EditVersion, ExportVersion, Machine, Task, Version, VersionCreated, VersionState};
+use shale_connector::{Connector, Firmware, Tag};
+use shale_disk::Format;
+use shale_model::{Civil, MachineFacts, MachineName, VersionEvent, message};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// Adds a version to a layer: makes its packaging machine and waits for a person.
+pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion) -> Result<VersionCreated> {
+    if let Some(again) = repeated(app, layer, &new).await? {
+        return Ok(again);
+    }
+    if new.platform_version_id.is_some() {
+        return Err(Error::unsupported(
+            "Platform layers cannot be used in this release: leave the platform layer out.",
+        ));
+    }
+    rule("/packaging_disk/file_name", shale_model::packaging_disk_file_name(&new.packaging_disk.file_name))?;
+    rule("/description", shale_model::description(&new.description))?;
+    let mut tx = app.world.catalog.begin().await?;
+    let row = LayerRow::get(&mut tx, layer).await?.ok_or_else(|| Error::not_found("layer", layer))?;
+    let scene = Scene::read(&mut tx).await?;
+    layer_free(&scene.open, layer, &row.name)?;
+    let all = Window { after: None, limit: i64::MAX };
+    let versions = VersionRow::of_layer(&mut tx, layer, &all).await?;
+    permitted(&scene.layer_facts(&row, &versions).actions(), "add_version")?;
+    let taken = versions.iter().any(|version| version.name == new.name);
+    rule("/name", shale_model::version_name(&new.name, taken))?;
+    let base = base_of(&new, &versions)?;
+    let connector = connector_of(&mut tx, &new).await?;
+    packaging_format(&connector, new.packaging_disk.format.as_deref())?;
+    let size = shale_model::layer_size(new.max_layer_size_gib, base.virtual_bytes)
+        .map_err(|invalid| Error::field("/max_layer_size_gib", invalid))?;
+    let version = editing(&new, layer, base, &connector, size.next_multiple_of(512));
+    version.insert(&mut tx).await?;
+    let input = AddVersionInput {
+        version_id: new.id,
+        base_version_id: base.id,
+        connector_id: connector.id,
+        machine_name: version.machine_name.clone().unwrap_or_default(),
+        disk_size: version.virtual_bytes,
+        firmware: if version.firmware == "uefi" { Firmware::Uefi } else { Firmware::Bios },
+    };
+    let task = NewTask {
+        kind: "add_version",
+        title: message::adding_version(row.kind, &row.name),
+        layer_id: Some(layer),
+        version_id: Some(new.id),
+        input: json(&input)?,
+        request: json(&new)?,
+        actor,
+        comment: &new.comment,
+    };
+    let task = task.insert(&mut tx, &reserved()).await?;
+    let name = format!("{} / {}", row.name, new.name);
+    audit(&mut tx, actor, "add_version", ("version", new.id, &name), &new.comment).await?;
+    tx.commit().await?;
+    created(app, new.id, task).await
+}
+
+fn base_of<'a>(new: &AddVersion, versions: &'a [VersionRow]) -> Result<&'a VersionRow> {
+    let wanted = match new.base_version_id {
+        Some(id) => Some(id),
+        None => shale_model::default_base(versions.iter().map(|v| (v.id, v.state))),
+    };
+    let base = versions.iter().find(|version| Some(version.id) == wanted);
+    match base {
+        Some(base) if base.state == VersionState::Deployable => Ok(base),
+        Some(base) => {
+            let text = format!("The version '{}' is {}: choose a deployable one.", base.name, base.state);
+            Err(Error::field("/base_version_id", text))
+        }
+        None => Err(Error::field("/base_version_id", "The layer has no such version.")),
+    }
+}
+
+async fn connector_of(tx: &mut Tx, new: &AddVersion) -> Result<ConnectorRow> {
+    ConnectorRow::get(tx, new.connector_id)
+        .await?
+        .ok_or_else(|| Error::field("/connector_id", "There is no such connector configuration."))
+}
+
+/// The format of the packaging disk: what the connector takes.
+fn packaging_format(connector: &ConnectorRow, format: Option<&str>) -> Result<()> {
+    let formats: &[&str] = match connector.kind.as_str() {
+        "local" => &["qcow2"],
+        _ => &["vhd", "raw"],
+    };
+    match format {
+        Some(format) if !formats.contains(&format) => {
+            let text = format!(
+                "The connector '{}' takes packaging disks in the format {}, not {format}.",
+                connector.name,
+                formats.join(" or ")
+            );
+            Err(Error::field("/packaging_disk/format", text))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn editing(
+    new: &AddVersion,
+    layer: Uuid,
+    base: &VersionRow,
+    connector: &ConnectorRow,
+    size: u64,
+) -> VersionRow {
+    let at = now();
+    let machine = MachineName { disk: new.packaging_disk.file_name.clone(), made: civil_now() };
+    VersionRow {
+        id: new.id,
+        layer_id: layer,
+        name: new.name.clone(),
+        description: new.description.clone(),
+        state: VersionState::Editing,
+        base_version_id: Some(base.id),
+        connector_id: Some(connector.id),
+        machine_name: Some(machine.to_string()),
+        firmware: base.firmware.clone(),
+        virtual_bytes: size,
+        logical_bytes: None,
+        added_bytes: None,
+        digest: None,
+        created_at: at.clone(),
+        updated_at: at,
+    }
+}
+
+fn civil_now() -> Civil {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    Civil {
+        year: now.year().clamp(1, 9999) as u16,
+        month: now.month() as u8,
+        day: now.day() as u8,
+        hour: now.hour() as u8,
+        minute: now.minute() as u8,
+        second: now.second() as u8,
+        millisecond: now.millisecond() as u16,
+    }
+}
+
+/// The answer to a request that was made before, if it was the same.
+async fn repeated(app: &App, layer: Uuid, new: &AddVersion) -> Result<Option<VersionCreated>> {
+    let mut tx = app.world.catalog.read().await?;
+    let Some(version) = VersionRow::get(&mut tx, new.id).await? else { return Ok(None) };
+    let task = TaskRow::that_made(&mut tx, new.id).await?;
+    drop(tx);
+    match task {
+        Some(task) if version.layer_id == layer && task.request == json(new)? => {
+            created(app, new.id, task).await.map(Some)
+        }
+        _ => Err(Error::exists(format!("The id {} belongs to another version.", new.id))),
+    }
+}
+
+async fn created(app: &App, id: Uuid, task: TaskRow) -> Result<VersionCreated> {
+    let version = get(app, id).await?;
+    let task = if task.ending.is_none() {
+        launched(app, task).await?
+    } else {
+        let mut tx = app.world.catalog.read().await?;
+        view::task(app, &mut tx, task).await?
+    };
+    Ok(VersionCreated { version, task })
+}
+
+async fn get(app: &App, id: Uuid) -> Result<Version> {
+    let mut tx = app.world.catalog.read().await?;
+    let row = found(&mut tx, id).await?.0;
+    let scene = Scene::read(&mut tx).await?;
+    scene.version(app, &mut tx, row).await
+}
+
+async fn found(tx: &mut Tx, id: Uuid) -> Result<(VersionRow, LayerRow)> {
+    let version = VersionRow::get(tx, id).await?.ok_or_else(|| Error::not_found("version", id))?;
+    let layer = LayerRow::get(tx, version.layer_id).await?;
+    let layer = layer.ok_or_else(|| Error::not_found("layer", version.layer_id))?;
+    Ok((version, layer))
+}
+
+/// Ends the work in the packaging machine and takes what was changed.
+pub async fn finalize(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
+    let mut tx = app.world.catalog.read().await?;
+    let (version, layer) = found(&mut tx, id).await?;
+    let scene = Scene::read(&mut tx).await?;
+    let power = view::power_of(&view::observe(app, &mut tx, &version).await?);
+    permitted(&scene.version_facts(&layer, &version, Some(power), None).actions(), "finalize")?;
+    let task = scene.maker(id).cloned().ok_or_else(|| Error::not_allowed("No task makes this version."))?;
+    drop(tx);
+    rule("/comment", shale_model::comment(comment))?;
+    let (engine, waiting) = (app.engine.clone(), task.clone());
+    tokio::task::spawn_blocking(move || engine.signal(waiting, FINALIZE))
+        .await
+        .map_err(|e| Error::internal("finalize failed to start").because(e))??;
+    let mut tx = app.world.catalog.begin().await?;
+    let name = format!("{} / {}", layer.name, version.name);
+    audit(&mut tx, actor, "finalize", ("version", id, &name), comment).await?;
+    tx.commit().await?;
+    let mut tx = app.world.catalog.read().await?;
+    view::task(app, &mut tx, task).await
+}
+
+/// Changes a version's name or description.
+pub async fn edit_version(app: &App, actor: &Actor, id: Uuid, edit: EditVersion) -> Result<Version> {
+    let mut tx = app.world.catalog.begin().await?;
+    let (mut version, layer) = found(&mut tx, id).await?;
+    let scene = Scene::read(&mut tx).await?;
+    permitted(&scene.version_facts(&layer, &version, None, None).actions(), "edit")?;
+    if let Some(name) = edit.name {
+        let all = Window { after: None, limit: i64::MAX };
+        let others = VersionRow::of_layer(&mut tx, layer.id, &all).await?;
+        let taken = others.iter().any(|other| other.name == name && other.id != id);
+        rule("/name", shale_model::version_name(&name, taken))?;
+        version.name = name;
+    }
+    if let Some(description) = edit.description {
+        rule("/description", shale_model::description(&description))?;
+        version.description = description;
+    }
+    version.update(&mut tx).await?;
+    let name = format!("{} / {}", layer.name, version.name);
+    audit(&mut tx, actor, "edit_version", ("version", id, &name), &edit.comment).await?;
+    tx.commit().await?;
+    app.feed.publish("version", id, false);
+    get(app, id).await
+}
+
+/// Deletes a version.
+pub async fn delete_version(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
+    let mut tx = app.world.catalog.begin().await?;
+    let (version, layer) = found(&mut tx, id).await?;
+    let scene = Scene::read(&mut tx).await?;
+    permitted(&scene.version_facts(&layer, &version, None, None).actions(), "delete")?;
+    layer_free(&scene.open, layer.id, &layer.name)?;
+    VersionRow::happen(&mut tx, id, VersionEvent::DeleteAsked).await?;
+    let task = NewTask {
+        kind: "delete_version",
+        title: message::deleting_version(&layer.name, &version.name),
+        layer_id: Some(layer.id),
+        version_id: Some(id),
+        input: json(&DeleteVersionInput { versions: vec![Doomed { id, state: version.state }] })?,
+        request: serde_json::Value::Null,
+        actor,
+        comment,
+    };
+    let task = task.insert(&mut tx, &reserved()).await?;
+    let name = format!("{} / {}", layer.name, version.name);
+    audit(&mut tx, actor, "delete_version", ("version", id, &name), comment).await?;
+    tx.commit().await?;
+    launched(app, task).await
+}
+
+/// Reads a version again and compares it with its digest.
+pub async fn verify_version(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
+    let mut tx = app.world.catalog.begin().await?;
+    let (version, layer) = found(&mut tx, id).await?;
+    let scene = Scene::read(&mut tx).await?;
+    permitted(&scene.version_facts(&layer, &version, None, None).actions(), "verify")?;
+    let input = VerifyInput { version_id: id, digest: version.digest.clone().unwrap_or_default() };
+    let task = NewTask {
+        kind: "verify_version",
+        title: message::verifying_version(&layer.name, &version.name),
+        layer_id: Some(layer.id),
+        version_id: Some(id),
+        input: json(&input)?,
+        request: serde_json::Value::Null,
+        actor,
+        comment,
+    };
+    let task = task.insert(&mut tx, &[]).await?;
+    tx.commit().await?;
+    launched(app, task).await
+}
+
+/// Writes a version to a disk image on the server.
+pub async fn export_version(app: &App, actor: &Actor, id: Uuid, order: ExportVersion) -> Result<Task> {
+    let mut tx = app.world.catalog.begin().await?;
+    let (version, layer) = found(&mut tx, id).await?;
+    let scene = Scene::read(&mut tx).await?;
+    permitted(&scene.version_facts(&layer, &version, None, None).actions(), "export")?;
+    let input = ExportInput {
+        version_id: id,
+        format: format(&order.format)?.to_string(),
+        path: exportable(&order.path, order.overwrite)?,
+        overwrite: order.overwrite,
+    };
+    let task = NewTask {
+        kind: "export_version",
+        title: message::exporting_version(&layer.name, &version.name),
+        layer_id: Some(layer.id),
+        version_id: Some(id),
+        input: json(&input)?,
+        request: json(&order)?,
+        actor,
+        comment: "",
+    };
+    let task = task.insert(&mut tx, &[]).await?;
+    let name = format!("{} / {}", layer.name, version.name);
+    audit(&mut tx, actor, "export_version", ("version", id, &name), &order.path).await?;
+    tx.commit().await?;
+    launched(app, task).await
+}
+
+/// The disk format named by a client.
+pub fn format(name: &str) -> Result<Format> {
+    name.parse().map_err(|e: shale_disk::Error| Error::field("/format", e))
+}
+
+/// A path that an image may be written to.
+fn exportable(path: &str, overwrite: bool) -> Result<PathBuf> {
+    let wrong = |text: String| Err(Error::field("/path", text));
+    let target = PathBuf::from(path);
+    let (true, Some(_), Some(folder)) = (target.is_absolute(), target.file_name(), target.parent()) else {
+        return wrong("The path must be absolute and end in a file name, on the server.".into());
+    };
+    if !folder.is_dir() {
+        return wrong(format!("The folder {} does not exist on the server: make it first.", folder.display()));
+    }
+    match std::fs::symlink_metadata(&target) {
+        Ok(found) if found.is_dir() => wrong(format!("{path} is a folder: add a file name.")),
+        Ok(_) if !overwrite => wrong(format!("{path} exists on the server: choose another, or overwrite it.")),
+        _ => Ok(target),
+    }
+}
+
+/// What a packaging machine can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineOrder {
+    /// Power it on.
+    PowerOn,
+    /// Ask the guest to shut down.
+    ShutDown,
+    /// Power it off at once.
+    PowerOff,
+}
+
+impl MachineOrder {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PowerOn => "power_on",
+            Self::ShutDown => "shut_down",
+            Self::PowerOff => "power_off",
+        }
+    }
+
+    fn give(self, connector: &dyn Connector, tag: &Tag) -> shale_connector::Result<()> {
+        match self {
+            Self::PowerOn => connector.power_on(tag),
+            Self::ShutDown => connector.shut_down(tag),
+            Self::PowerOff => connector.power_off(tag),
+        }
+    }
+}
+
+/// Tells a version's packaging machine what to do.
+pub async fn command_machine(app: &App, actor: &Actor, id: Uuid, order: MachineOrder) -> Result<Machine> {
+    let mut tx = app.world.catalog.read().await?;
+    let (version, _) = found(&mut tx, id).await?;
+    let (Some(name), Some(connector)) = (version.machine_name.clone(), version.connector_id) else {
+        return Err(Error::not_found("machine", id));
+    };
+    let power = view::power_of(&view::observe(app, &mut tx, &version).await?);
+    let facts = MachineFacts { name: name.clone(), power, version: version.state };
+    permitted(&facts.actions(), order.name())?;
+    let row = ConnectorRow::get(&mut tx, connector).await?;
+    let row = row.ok_or_else(|| Error::not_found("connector configuration", connector))?;
+    drop(tx);
+    let world = app.world.clone();
+    let told = tokio::task::spawn_blocking(move || {
+        let connector = world.connector(&row)?;
+        Tag::parse(&id.to_string()).and_then(|tag| order.give(connector.as_ref(), &tag)).map_err(|e| {
+            Error::unavailable(format!("The machine '{name}' did not do what was asked.")).because(e)
+        })
+    });
+    told.await.map_err(|e| Error::internal("commanding a machine failed").because(e))??;
+    let mut tx = app.world.catalog.begin().await?;
+    let machine_name = version.machine_name.clone().unwrap_or_default();
+    audit(&mut tx, actor, order.name(), ("version", id, &machine_name), "").await?;
+    let scene = Scene::read(&mut tx).await?;
+    let machine = scene.machine(app, &mut tx, &version).await?;
+    tx.commit().await?;
+    app.feed.publish("version", id, false);
+    machine.ok_or_else(|| Error::not_found("machine", id))
+}

@@ -1,0 +1,93 @@
+//! The sweep: removes what belongs to nobody.
+//!
+//! Whatever Shale makes on a platform or in the repository carries the id of a version. What carries an id that no row
+//! and no open task has, was left by something that no undo could see: it is removed, and said in the log. There is no
+//! input: a timer, a start and an ended task all do the same.
+
+use crate::catalog::{ConnectorRow, TaskRow, VersionRow};
+use crate::error::{Result, chain};
+use crate::world::World;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Time between two sweeps.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// What a sweep removed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Machines, by the version they were for.
+    pub machines: Vec<Uuid>,
+    /// Versions in the repository that the catalog does not know.
+    pub versions: Vec<Uuid>,
+}
+
+/// Sweeps now and again, until the server ends.
+pub async fn forever(world: Arc<World>) {
+    loop {
+        let swept = {
+            let world = world.clone();
+            tokio::task::spawn_blocking(move || sweep(&world)).await
+        };
+        match swept {
+            Ok(Ok(swept)) if swept == Swept::default() => {}
+            Ok(Ok(swept)) => tracing::warn!(?swept, "removed what belonged to nobody"),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "the sweep could not see everything"),
+            Err(error) => tracing::error!(%error, "the sweep died"),
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Sweeps once. What is there is listed first and the catalog read after that: something made in between has its row
+/// already, since rows come first.
+pub fn sweep(world: &World) -> Result<Swept> {
+    let connectors = world.wait(async {
+        let mut tx = world.catalog.read().await?;
+        ConnectorRow::list(&mut tx).await
+    })?;
+    let mut machines = Vec::new();
+    for row in &connectors {
+        let connector = world.connector(row)?;
+        match connector.inventory() {
+            Ok(tags) => machines.extend(tags.into_iter().map(|tag| (row, tag))),
+            Err(error) => tracing::warn!(connector = row.name, error = chain(&error), "no inventory"),
+        }
+    }
+    let stored = world.repository.versions();
+    let (working, known) = world.wait(async {
+        let mut tx = world.catalog.read().await?;
+        let working = TaskRow::open(&mut tx).await?.into_iter().filter_map(|task| task.version_id);
+        let working: HashSet<Uuid> = working.collect();
+        let known: HashSet<Uuid> = VersionRow::ids(&mut tx).await?.into_iter().collect();
+        Ok::<_, crate::error::Error>((working, known))
+    })?;
+    let mut swept = Swept::default();
+    for (row, tag) in machines {
+        let Ok(id) = Uuid::parse_str(tag.as_str()) else { continue };
+        if working.contains(&id) {
+            continue;
+        }
+        match world.connector(row)?.remove(&tag) {
+            Ok(()) => swept.machines.push(id),
+            Err(error) => tracing::warn!(%tag, error = chain(&error), "a machine that belongs to nobody stays"),
+        }
+    }
+    match stored {
+        Ok(stored) => {
+            for version in stored {
+                let id: Uuid = version.id.into();
+                if !working.contains(&id) && !known.contains(&id) {
+                    match world.repository.remove_version(version.id) {
+                        Ok(()) => swept.versions.push(id),
+                        Err(error) => tracing::warn!(%id, error = chain(&error), "an unknown version stays"),
+                    }
+                }
+            }
+        }
+        Err(error) => tracing::warn!(error = chain(&error), "the repository's versions cannot be listed"),
+    }
+    Ok(swept)
+}

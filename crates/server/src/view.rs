@@ -1,0 +1,332 @@
+//! Rows as people see them: with everything that may be done, and why the rest may not.
+//!
+//! Facts are gathered here, rules are asked in `model`, and nothing else decides: requests ask the same functions
+//! before they act.
+
+use crate::app::App;
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionRow, Window};
+use crate::error::{Error, Result};
+use crate::jobs::claims_layer;
+use shale_api as api;
+use shale_connector::{Console, Observed, Power as Seen, Tag};
+use shale_model::{
+    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, TaskFacts, TaskPhase, VersionFacts, VersionState,
+};
+use shale_task::{Ending, State, StepState, Summary};
+use uuid::Uuid;
+
+/// Actions as the API shows them.
+fn shown(actions: Vec<Action>) -> Vec<api::Action> {
+    let shown = |a: Action| api::Action { name: a.name.into(), allowed: a.allowed, reason: a.reason };
+    actions.into_iter().map(shown).collect()
+}
+
+/// The open task that has a layer for itself.
+pub fn job_on(open: &[TaskRow], layer: Uuid) -> Option<&TaskRow> {
+    open.iter().find(|task| task.layer_id == Some(layer) && claims_layer(&task.kind))
+}
+
+/// What uses a version: tasks that read it, machines that start from it.
+fn users_of(open: &[TaskRow], version: Uuid) -> Vec<String> {
+    let uses = |task: &TaskRow| {
+        let reads = matches!(task.kind.as_str(), "export_version" | "verify_version")
+            && task.version_id == Some(version);
+        let base = task.input.get("base_version_id").and_then(|id| id.as_str());
+        let starts = task.kind == "add_version" && base == Some(version.to_string().as_str());
+        match (reads, starts) {
+            (_, true) => {
+                let machine = task.input.get("machine_name").and_then(|name| name.as_str()).unwrap_or("?");
+                Some(format!("the packaging machine '{machine}'"))
+            }
+            (true, _) => Some(format!("the task \"{}\"", task.title.trim_end_matches('.'))),
+            _ => None,
+        }
+    };
+    open.iter().filter_map(uses).collect()
+}
+
+/// Everything that many views need, read once.
+pub struct Scene {
+    /// Tasks that have not ended.
+    pub open: Vec<TaskRow>,
+}
+
+impl Scene {
+    /// Reads it.
+    pub async fn read(tx: &mut Tx) -> Result<Self> {
+        Ok(Self { open: TaskRow::open(tx).await? })
+    }
+
+    /// What is known of a layer.
+    pub fn layer_facts(&self, layer: &LayerRow, versions: &[VersionRow]) -> LayerFacts {
+        let deployable = versions.iter().filter(|v| v.state == VersionState::Deployable).count();
+        let users = versions.iter().flat_map(|version| users_of(&self.open, version.id));
+        LayerFacts {
+            name: layer.name.clone(),
+            deployable_versions: deployable,
+            open_job: job_on(&self.open, layer.id).map(|task| task.title.clone()),
+            used_by: users.collect(),
+        }
+    }
+
+    /// A layer as people see it.
+    pub async fn layer(&self, tx: &mut Tx, layer: LayerRow) -> Result<api::Layer> {
+        let versions = VersionRow::of_layer(tx, layer.id, &Window::all()).await?;
+        let facts = self.layer_facts(&layer, &versions);
+        let newest = shale_model::default_base(versions.iter().map(|v| (v.id, v.state)));
+        Ok(api::Layer {
+            id: layer.id,
+            kind: layer.kind,
+            name: layer.name,
+            description: layer.description,
+            created_at: layer.created_at,
+            updated_at: layer.updated_at,
+            version_count: versions.len() as u32,
+            newest_deployable: newest,
+            task_id: job_on(&self.open, layer.id).map(|task| task.id),
+            actions: shown(facts.actions()),
+        })
+    }
+
+    /// What is known of a version. `machine` is its machine's power, when it has one and that was asked.
+    pub fn version_facts(
+        &self,
+        layer: &LayerRow,
+        version: &VersionRow,
+        machine: Option<Power>,
+        maker: Option<&Summary>,
+    ) -> VersionFacts {
+        let machine = version.machine_name.clone().zip(machine);
+        VersionFacts {
+            name: version.name.clone(),
+            layer: layer.name.clone(),
+            state: version.state,
+            machine,
+            task: maker.map(phase),
+            layer_job: job_on(&self.open, layer.id).map(|task| task.title.clone()),
+            used_by: users_of(&self.open, version.id),
+        }
+    }
+
+    /// The open task that makes a version.
+    pub fn maker(&self, version: Uuid) -> Option<&TaskRow> {
+        let makes = |task: &&TaskRow| {
+            task.version_id == Some(version) && matches!(task.kind.as_str(), "import_os_layer" | "add_version")
+        };
+        self.open.iter().find(makes)
+    }
+
+    /// A version as people see it.
+    pub async fn version(&self, app: &App, tx: &mut Tx, version: VersionRow) -> Result<api::Version> {
+        let layer = LayerRow::get(tx, version.layer_id).await?;
+        let layer = layer.ok_or_else(|| Error::not_found("layer", version.layer_id))?;
+        let power = match version.state {
+            VersionState::Finalizable => {
+                Some(power_of(&observe(app, tx, &version).await.unwrap_or_else(|_| unknown())))
+            }
+            _ => None,
+        };
+        let maker = match self.maker(version.id) {
+            Some(task) => app.engine.summary(task, &TaskRow::log(tx, task.id).await?),
+            None => None,
+        };
+        let facts = self.version_facts(&layer, &version, power, maker.as_ref());
+        let complete = matches!(version.state, VersionState::Deployable | VersionState::Broken);
+        let sizes = version.logical_bytes.zip(version.added_bytes).filter(|_| complete);
+        let machine = matches!(version.state, VersionState::Finalizable | VersionState::Finalizing)
+            && version.machine_name.is_some();
+        let task = self.open.iter().find(|task| task.version_id == Some(version.id));
+        Ok(api::Version {
+            id: version.id,
+            layer_id: version.layer_id,
+            layer_name: layer.name,
+            name: version.name,
+            description: version.description,
+            state: version.state,
+            base_version_id: version.base_version_id,
+            sizes: sizes.map(|(logical_bytes, added_bytes)| api::VersionSizes {
+                virtual_bytes: version.virtual_bytes,
+                logical_bytes,
+                added_bytes,
+            }),
+            digest: version.digest.filter(|_| complete),
+            firmware: version.firmware,
+            created_at: version.created_at,
+            updated_at: version.updated_at,
+            task_id: task.map(|task| task.id),
+            machine_id: machine.then_some(version.id),
+            actions: shown(facts.actions()),
+        })
+    }
+
+    /// A connector configuration as people see it.
+    pub fn connector(&self, connector: ConnectorRow) -> api::Connector {
+        let facts = self.connector_facts(&connector);
+        api::Connector {
+            id: connector.id,
+            name: connector.name,
+            kind: connector.kind,
+            settings: connector.settings,
+            created_at: connector.created_at,
+            updated_at: connector.updated_at,
+            actions: shown(facts.actions()),
+        }
+    }
+
+    /// What is known of a connector configuration.
+    pub fn connector_facts(&self, connector: &ConnectorRow) -> ConnectorFacts {
+        let id = connector.id.to_string();
+        let uses = |task: &&TaskRow| task.input.get("connector_id").and_then(|v| v.as_str()) == Some(&id);
+        let name = |task: &TaskRow| format!("the task \"{}\"", task.title.trim_end_matches('.'));
+        ConnectorFacts {
+            name: connector.name.clone(),
+            used_by: self.open.iter().filter(uses).map(name).collect(),
+        }
+    }
+
+    /// A packaging machine as people see it; none when the version has none.
+    pub async fn machine(&self, app: &App, tx: &mut Tx, version: &VersionRow) -> Result<Option<api::Machine>> {
+        let (Some(connector_id), Some(name)) = (version.connector_id, version.machine_name.clone()) else {
+            return Ok(None);
+        };
+        let task = self.maker(version.id);
+        let (Some(layer), Some(connector), true) = (
+            LayerRow::get(tx, version.layer_id).await?,
+            ConnectorRow::get(tx, connector_id).await?,
+            task.is_some(),
+        ) else {
+            return Ok(None);
+        };
+        let seen = observe(app, tx, version).await;
+        let detail = seen.as_ref().err().map(|error| crate::error::chain(error));
+        let seen = seen.unwrap_or_else(|_| unknown());
+        let facts = MachineFacts { name: name.clone(), power: power_of(&seen), version: version.state };
+        let observed = seen.unwrap_or_else(Observed::absent);
+        Ok(Some(api::Machine {
+            id: version.id,
+            name,
+            layer_id: layer.id,
+            layer_name: layer.name,
+            version_name: version.name.clone(),
+            connector_id,
+            connector_name: connector.name,
+            place: observed.place,
+            power: match facts.power {
+                Power::Running => api::Power::Running,
+                Power::Off => api::Power::Off,
+                Power::Absent => api::Power::Absent,
+                Power::Unknown => api::Power::Unknown,
+            },
+            detail: detail.or(observed.detail),
+            ssh: observed.ssh.map(|address| address.to_string()),
+            vnc_socket: observed.console.map(|Console::VncSocket(path)| path.to_string_lossy().into_owned()),
+            serial_log: observed.serial_log.map(|path| path.to_string_lossy().into_owned()),
+            written_bytes: Some(observed.changed_bytes),
+            task_id: task.map(|task| task.id),
+            actions: shown(facts.actions()),
+        }))
+    }
+}
+
+/// What a connector says of a version's machine; `None` inside when it did not answer.
+type Sight = Option<Observed>;
+
+fn unknown() -> Sight {
+    None
+}
+
+/// Power as the rules know it.
+pub fn power_of(seen: &Sight) -> Power {
+    match seen.as_ref().map(|seen| seen.power) {
+        None => Power::Unknown,
+        Some(Seen::Running | Seen::Paused) => Power::Running,
+        Some(Seen::Off) => Power::Off,
+        Some(Seen::Absent) => Power::Absent,
+    }
+}
+
+/// Asks a version's connector how its machine stands.
+pub async fn observe(app: &App, tx: &mut Tx, version: &VersionRow) -> Result<Sight> {
+    let Some(id) = version.connector_id else { return Ok(Some(Observed::absent())) };
+    let row = ConnectorRow::get(tx, id).await?.ok_or_else(|| Error::not_found("connector configuration", id))?;
+    let (world, tag) = (app.world.clone(), version.id.to_string());
+    let seen = tokio::task::spawn_blocking(move || {
+        let connector = world.connector(&row)?;
+        let seen = Tag::parse(&tag).and_then(|tag| connector.observe(&tag));
+        seen.map_err(|e| Error::unavailable(format!("The connector '{}' did not answer.", row.name)).because(e))
+    });
+    Ok(Some(seen.await.map_err(|e| Error::internal("looking at a machine failed").because(e))??))
+}
+
+/// Where a task is, as the rules about tasks see it.
+pub fn phase(summary: &Summary) -> TaskPhase {
+    match (&summary.ending, summary.state) {
+        (Some(Ending::Stuck { .. }), _) => TaskPhase::Stuck,
+        (Some(_), _) => TaskPhase::Ended,
+        (None, State::Canceling) => TaskPhase::Canceling,
+        (None, _) if summary.cancelable => TaskPhase::Open,
+        (None, _) if summary.steps.iter().any(|s| matches!(s.state, StepState::Undoing | StepState::Undone)) => {
+            TaskPhase::Undoing
+        }
+        (None, _) => TaskPhase::Committing,
+    }
+}
+
+/// A task as people see it.
+pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
+    let log = TaskRow::log(tx, row.id).await?;
+    let summary = app.engine.summary(&row, &log);
+    let progress = app.engine.progress(row.id).filter(|_| row.ending.is_none());
+    let (progress, note) = progress.map_or((None, None), |(progress, note)| (Some(progress), note));
+    let state = match (&row.ending, &summary) {
+        (Some(ending), _) => ending.clone(),
+        (None, Some(summary)) => summary.state.to_string(),
+        (None, None) => State::Stuck.to_string(),
+    };
+    let facts = TaskFacts {
+        phase: match (&row.ending, &summary) {
+            (Some(ending), _) if ending == "stuck" => TaskPhase::Stuck,
+            (Some(_), _) | (None, None) => TaskPhase::Ended,
+            (None, Some(summary)) => phase(summary),
+        },
+    };
+    let running = progress.as_ref().map(|progress| progress.step.clone());
+    let steps = summary.iter().flat_map(|summary| &summary.steps).map(|step| api::Step {
+        name: step.name.into(),
+        state: step_state(step.state).into(),
+        note: step.why.clone().or_else(|| note.clone().filter(|_| running.as_deref() == Some(step.name))),
+    });
+    let needs = summary.as_ref().and_then(|s| s.needs.clone());
+    let done = row.ending.as_deref() == Some("done");
+    Ok(api::Task {
+        id: row.id,
+        kind: row.kind,
+        title: row.title,
+        state,
+        steps: steps.collect(),
+        progress: progress.filter(|progress| progress.done_bytes > 0 || progress.total_bytes.is_some()),
+        needs: needs.and_then(|needs| serde_json::from_value(needs).ok()),
+        error: row.error,
+        result: summary.and_then(|s| s.result).filter(|result| done && !result.is_null()),
+        layer_id: row.layer_id,
+        version_id: row.version_id,
+        created_by: row.created_by,
+        comment: row.comment,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        finished_at: row.finished_at,
+        actions: shown(facts.actions()),
+    })
+}
+
+fn step_state(state: StepState) -> &'static str {
+    match state {
+        StepState::Pending => "pending",
+        StepState::Running => "running",
+        StepState::Waiting => "waiting",
+        StepState::Done => "done",
+        StepState::Failed => "failed",
+        StepState::Undoing => "undoing",
+        StepState::Undone => "undone",
+    }
+}

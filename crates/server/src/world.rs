@@ -1,0 +1,75 @@
+//! What the steps of tasks act on: catalog, repository, connectors.
+
+use crate::catalog::{Catalog, ConnectorRow};
+use crate::error::{Error, Result, chain};
+use crate::place::Place;
+use shale_connector::{Connector, ServeCommand};
+use shale_store::Repository;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Makes connectors from their stored settings: kind, settings, the connector's own folder on this host.
+pub type OpenConnector =
+    Box<dyn Fn(&str, &serde_json::Value, &Path) -> shale_connector::Result<Box<dyn Connector>> + Send + Sync>;
+
+/// Everything a step may touch. Steps are synchronous; [`World::wait`] is their way to the catalog.
+pub struct World {
+    /// Layers, versions, connectors, tasks.
+    pub catalog: Catalog,
+    /// What versions are made of.
+    pub repository: Repository,
+    /// The data directory.
+    pub place: Arc<Place>,
+    /// This program, to be started as the process that serves a disk.
+    pub program: PathBuf,
+    /// Threads that one import or export may use.
+    pub threads: usize,
+    open_connector: OpenConnector,
+    runtime: tokio::runtime::Handle,
+}
+
+impl World {
+    /// A world of these parts. Must be called within the runtime that answers for the catalog.
+    pub fn new(
+        catalog: Catalog,
+        repository: Repository,
+        place: Arc<Place>,
+        program: PathBuf,
+        open_connector: OpenConnector,
+    ) -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).min(16);
+        let runtime = tokio::runtime::Handle::current();
+        Self { catalog, repository, place, program, threads, open_connector, runtime }
+    }
+
+    /// Waits for something asynchronous, from a thread that is not the runtime's.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// The connector of a configuration.
+    pub fn connector(&self, row: &ConnectorRow) -> Result<Box<dyn Connector>> {
+        (self.open_connector)(&row.kind, &row.settings, &self.place.connector(row.id)).map_err(|e| {
+            Error::unavailable(format!("The connector '{}' cannot be used: {}.", row.name, chain(&e)))
+        })
+    }
+
+    /// The connector of the configuration `id`, looked up now. For steps.
+    pub fn connector_by_id(&self, id: Uuid) -> Result<Box<dyn Connector>> {
+        let row = self.wait(async {
+            let mut tx = self.catalog.read().await?;
+            ConnectorRow::get(&mut tx, id).await
+        })?;
+        self.connector(&row.ok_or_else(|| Error::not_found("connector configuration", id))?)
+    }
+
+    /// The command that serves `version`, as a disk of `size` bytes, to a packaging machine.
+    pub fn serve_command(&self, version: Uuid, size: u64) -> ServeCommand {
+        let repository = self.repository.directory().to_string_lossy().into_owned();
+        let args = ["export-disk", "--repository", &repository, "--version-id", &version.to_string(), "--size"];
+        let args = args.iter().map(|arg| (*arg).to_owned()).chain([size.to_string()]).collect();
+        ServeCommand { program: self.program.clone(), args }
+    }
+}
