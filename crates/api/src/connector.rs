@@ -34,7 +34,7 @@ pub struct NewConnector {
     pub name: String,
     /// `local`.
     pub kind: String,
-    /// The kind's own settings; `local`: `memory_mib`, `cpus`, `accelerator` (`auto`, `kvm`, `tcg`), `ssh_forward`.
+    /// The kind's own settings; `local`: `memory_mib`, `cpus`, `accelerator` (`auto`, `kvm`, `tcg`), `forward_ssh`.
     #[serde(default)]
     pub settings: serde_json::Value,
     /// Kept in the audit.

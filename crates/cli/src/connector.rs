@@ -179,7 +179,7 @@ mod tests {
     fn settings_are_numbers_truth_values_or_text() {
         let value = |text| setting(text).unwrap().1;
         assert_eq!(setting("memory_mib=4096").unwrap(), ("memory_mib".into(), json!(4096)));
-        assert_eq!(value("ssh_forward=true"), json!(true));
+        assert_eq!(value("forward_ssh=true"), json!(true));
         assert_eq!(value("accelerator=tcg"), json!("tcg"));
         assert_eq!(value("name={\"a\":1}"), json!("{\"a\":1}"));
         assert_eq!(value("empty="), json!(""));

@@ -1,12 +1,13 @@
 //! `shale repository`.
 
 use crate::client::Client;
-use crate::failure::{Exit, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::table::{Sheet, Table};
 use crate::terminal::Terminal;
 use crate::units;
-use crate::wait::{Waiting, follow_and_print};
+use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
+use serde_json::Value;
 use shale_api::{CheckRepository, CollectGarbage, Repository, Task};
 
 /// The verbs of `shale repository`.
@@ -45,13 +46,40 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Check { read_data, waiting } => {
             let task: Task = client.post("/repository/check", &CheckRepository { read_data })?;
-            follow_and_print(client, terminal, task, waiting)
+            check(client, terminal, task, waiting)
         }
         Verb::Gc { dry_run, grace_hours, waiting } => {
             let task: Task = client.post("/repository/gc", &CollectGarbage { dry_run, grace_hours })?;
             follow_and_print(client, terminal, task, waiting)
         }
     }
+}
+
+/// A check that finds damage has done its work, and yet the command fails: a script must not take it for well.
+fn check(client: &Client, terminal: &Terminal, task: Task, waiting: Waiting) -> Outcome {
+    let (task, exit) = follow(client, terminal, task, waiting)?;
+    terminal.object(&task)?;
+    match task.result.as_ref().and_then(damage) {
+        Some(text) => Err(Failure::new(Exit::Failed, text)),
+        None => conclude(client, terminal, &task, exit),
+    }
+}
+
+/// What a check's report says is damaged, a finding a line; none when the repository is sound.
+fn damage(report: &Value) -> Option<String> {
+    if report.get("sound") != Some(&Value::Bool(false)) {
+        return None;
+    }
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
+    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut lines = vec!["The repository is damaged.".to_owned()];
+    for finding in list(report, "findings") {
+        lines.push(format!("  {}: {}", text(&finding, "object"), text(&finding, "problem")));
+        for affected in list(&finding, "affected") {
+            lines.push(format!("    affects {}", text(&affected, "version")));
+        }
+    }
+    Some(lines.join("\n"))
 }
 
 fn stats(repository: &Repository) -> Sheet {
@@ -84,6 +112,16 @@ fn share(repository: &Repository) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_is_told_by_finding_and_by_what_it_affects() {
+        assert_eq!(damage(&serde_json::json!({ "sound": true })), None);
+        let report = serde_json::json!({ "sound": false, "findings": [
+            { "object": "pack 1", "problem": "it is missing", "affected": [{ "version": "Win / 1.0" }] },
+        ] });
+        let told = damage(&report).unwrap();
+        assert!(told.contains("pack 1: it is missing") && told.contains("affects Win / 1.0"), "{told}");
+    }
 
     #[test]
     fn stats_say_what_is_saved_and_an_empty_repository_divides_by_nothing() {

@@ -259,7 +259,7 @@ pub struct MachineFacts {
 }
 
 impl MachineFacts {
-    /// `power_on`, `shut_down`, `power_off`, `reset`.
+    /// `power_on`, `shut_down`, `power_off`.
     pub fn actions(&self) -> Vec<Action> {
         let on = self.free().and(match self.power {
             Power::Running => Err(format!("The machine '{}' is already running.", self.name)),
@@ -273,8 +273,7 @@ impl MachineFacts {
         vec![
             action("power_on", on),
             action("shut_down", running.clone()),
-            action("power_off", running.clone()),
-            action("reset", running),
+            action("power_off", running),
         ]
     }
 
@@ -475,7 +474,7 @@ mod tests {
     fn a_machine_is_its_persons_only_between_set_up_and_finalize() {
         for (state, power, expected) in [
             (Finalizable, Power::Off, "power_on"),
-            (Finalizable, Power::Running, "shut_down power_off reset"),
+            (Finalizable, Power::Running, "shut_down power_off"),
             (Finalizable, Power::Absent, ""),
             (Finalizable, Power::Unknown, ""),
             (Editing, Power::Off, ""),

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use shale_server::app::App;
 use shale_server::place::Place;
 use shale_server::{export_disk, http, sweep};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,7 +65,11 @@ fn default_data() -> Result<PathBuf> {
 
 fn serve(args: Serve) -> Result<()> {
     let filter = EnvFilter::try_from_env("SHALE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let listen: Option<SocketAddr> = match args.listen.as_str() {
         "none" => None,
         address => Some(address.parse().with_context(|| format!("{address} is no address such as 127.0.0.1:8443"))?),

@@ -297,7 +297,7 @@ pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
         note: step.why.clone().or_else(|| note.clone().filter(|_| running.as_deref() == Some(step.name))),
     });
     let needs = summary.as_ref().and_then(|s| s.needs.clone());
-    let done = row.ending.as_deref() == Some("done");
+    let done = state == "done";
     Ok(api::Task {
         id: row.id,
         kind: row.kind,
