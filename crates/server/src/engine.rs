@@ -186,7 +186,9 @@ impl Engine {
         };
         loop {
             match self.runner.drive(&id, kind, &self.world, &task.input) {
-                Ok(Drive::Waiting(_) | Drive::Busy) => break,
+                // The thread that drives it already sees whatever was asked.
+                Ok(Drive::Busy) => return,
+                Ok(Drive::Waiting(_)) => break,
                 Ok(Drive::Ended(ending)) => {
                     let (ending, error) = told(ending);
                     self.end(task, ending, error);
