@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # What cargo-deny looks at; without advisories it needs no network.
 DENY ?= advisories bans licenses sources
-.PHONY: help demo clean-demo run test check bench
+# How long each fuzz target runs.
+SECONDS_EACH ?= 60
+.PHONY: help demo clean-demo run test check fuzz bench
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +33,10 @@ check: ## Format, lints, licences and advisories, shell scripts
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo deny --log-level warn check $(DENY)
 	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus scripts/debian-mirrors .ci/run
+
+fuzz: ## Every parser of what others wrote, a minute each (needs a nightly toolchain and cargo-fuzz)
+	for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS_EACH) -rss_limit_mb=1024 || exit 1; done
 
 bench: ## Speed, size and memory against other tools, on a corpus it builds
 	scripts/setup bench
