@@ -5,8 +5,9 @@
 //! input: a timer, a start and an ended task all do the same.
 
 use crate::catalog::{ConnectorRow, TaskRow, VersionRow};
-use crate::error::{Result, chain};
+use crate::error::{Error, Result, chain};
 use crate::world::World;
+use shale_connector::Connector;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +51,14 @@ pub fn sweep(world: &World) -> Result<Swept> {
     })?;
     let mut machines = Vec::new();
     for row in &connectors {
-        let connector = world.connector(row)?;
-        match connector.inventory() {
-            Ok(tags) => machines.extend(tags.into_iter().map(|tag| (row, tag))),
+        // One platform that does not answer keeps nobody from sweeping the others.
+        let listed = world.connector(row).and_then(|connector| {
+            let tags = connector.inventory();
+            let tags = tags.map_err(|e| Error::unavailable("The platform did not say what it has.").because(e))?;
+            Ok((Arc::<dyn Connector>::from(connector), tags))
+        });
+        match listed {
+            Ok((connector, tags)) => machines.extend(tags.into_iter().map(|tag| (connector.clone(), tag))),
             Err(error) => tracing::warn!(connector = row.name, error = chain(&error), "no inventory"),
         }
     }
@@ -65,12 +71,12 @@ pub fn sweep(world: &World) -> Result<Swept> {
         Ok::<_, crate::error::Error>((working, known))
     })?;
     let mut swept = Swept::default();
-    for (row, tag) in machines {
+    for (connector, tag) in machines {
         let Ok(id) = Uuid::parse_str(tag.as_str()) else { continue };
         if working.contains(&id) {
             continue;
         }
-        match world.connector(row)?.remove(&tag) {
+        match connector.remove(&tag) {
             Ok(()) => swept.machines.push(id),
             Err(error) => tracing::warn!(%tag, error = chain(&error), "a machine that belongs to nobody stays"),
         }

@@ -6,7 +6,7 @@ use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shale_model::VersionState;
-use shale_task::{Context, Kind, OnFailure, Outcome, Step, StepError};
+use shale_task::{Context, Kind, Outcome, Step, StepError};
 use uuid::Uuid;
 
 /// A version and the state it had when its deletion was asked for.
@@ -73,6 +73,8 @@ impl Step<World> for Reserve {
     }
 }
 
+/// The last word has no effect but to be in the task's log: before it, everything is put back; after it, the rest is
+/// only ever tried again. (A deletion that was done in part could not be taken back.)
 struct Commit;
 
 impl Step<World> for Commit {
@@ -84,34 +86,29 @@ impl Step<World> for Commit {
         true
     }
 
-    /// Whether the transaction went through is not known after an error: going on is safe, going back is not.
-    fn on_failure(&self) -> OnFailure {
-        OnFailure::Ask
-    }
-
-    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
-        let input: Input = cx.input_as()?;
-        let deleted: crate::error::Result<()> = world.wait(async {
-            let mut tx = world.catalog.begin().await?;
-            for version in &input.versions {
-                VersionRow::delete(&mut tx, version.id).await?;
-            }
-            if let Some(layer) = input.layer_id {
-                LayerRow::delete(&mut tx, layer).await?;
-            }
-            Ok(tx.commit().await?)
-        });
-        deleted.or_fail()?;
+    fn run(&self, _: &World, _: &Context) -> Result<Outcome, StepError> {
         Ok(Outcome::Done(Value::Null))
     }
 
-    /// Rows that are gone stay gone; those that are there are put back by `reserve`.
     fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
         Ok(())
     }
 }
 
 struct Clear;
+
+impl Clear {
+    async fn forget(world: &World, input: &Input) -> crate::error::Result<()> {
+        let mut tx = world.catalog.begin().await?;
+        for version in &input.versions {
+            VersionRow::delete(&mut tx, version.id).await?;
+        }
+        if let Some(layer) = input.layer_id {
+            LayerRow::delete(&mut tx, layer).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
 
 impl Step<World> for Clear {
     fn name(&self) -> &'static str {
@@ -120,12 +117,14 @@ impl Step<World> for Clear {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: Input = cx.input_as()?;
+        world.wait(Self::forget(world, &input)).or_fail()?;
         for version in &input.versions {
             world.repository.remove_version(version.id.into()).or_fail()?;
         }
         Ok(Outcome::Done(Value::Null))
     }
 
+    /// Nothing behind the last word is undone.
     fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
         Ok(())
     }

@@ -1,12 +1,19 @@
 //! `export_version`: a version becomes a disk image on this host, in any format.
 //!
-//! Written beside its destination under a name of the task's own, made durable, then renamed: the destination is
-//! either what it was, or the whole image.
+//! ```text
+//!             beside it, a name of the task's own     destination
+//!   write     image, durable                          old file, or none
+//!   commit    old file, or none                       image               one rename
+//!   clear     none                                    image
+//! ```
+//!
+//! The destination is either what it was, or the whole image; what it was comes back when the task turns back.
 
 use super::{OrFail, sentence};
 use crate::stored::{StoredDisk, StoredFrames};
 use crate::world::World;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shale_disk::{Format, Sink, SparseFile};
@@ -31,7 +38,7 @@ pub struct ExportInput {
 }
 
 pub(super) fn kind() -> Kind<World> {
-    Kind::new("export_version", vec![Box::new(Write), Box::new(Commit)])
+    Kind::new("export_version", vec![Box::new(Write), Box::new(Commit), Box::new(Clear)])
 }
 
 fn part(input: &ExportInput, cx: &Context) -> PathBuf {
@@ -110,13 +117,17 @@ impl Step<World> for Write {
     }
 
     fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
-        let part = part(&cx.input_as()?, cx);
-        match std::fs::remove_file(&part) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(StepError::later(format!("{} cannot be removed: {e}.", part.display())))
-            }
-            _ => Ok(()),
+        remove(&part(&cx.input_as()?, cx))
+    }
+}
+
+/// Makes sure that there is no such file.
+fn remove(path: &Path) -> Result<(), StepError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(StepError::later(format!("{} cannot be removed: {e}.", path.display())))
         }
+        _ => Ok(()),
     }
 }
 
@@ -129,21 +140,33 @@ struct Written {
 struct Commit;
 
 impl Commit {
-    fn rename(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
-        let renamed = if input.overwrite {
-            std::fs::rename(part, &input.path)
-        } else {
-            renameat_with(CWD, part, CWD, &input.path, RenameFlags::NOREPLACE).map_err(Into::into)
-        };
-        match renamed {
-            // Renamed in an earlier try whose end was not recorded.
-            Err(_) if !part.exists() && Self::is_ours(&input.path, written) => Ok(()),
-            other => other,
+    fn place(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
+        // Placed in an earlier try whose end was not recorded.
+        if Self::is_ours(&input.path, written) {
+            return Ok(());
+        }
+        let replaces = input.overwrite && input.path.symlink_metadata().is_ok_and(|found| !found.is_dir());
+        let flags = if replaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        match renameat_with(CWD, part, CWD, &input.path, flags) {
+            // A file system that cannot exchange: what was there is lost from here on.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if replaces => std::fs::rename(part, &input.path),
+            other => Ok(other?),
         }
     }
 
     fn is_ours(path: &Path, written: &Written) -> bool {
-        std::fs::metadata(path).is_ok_and(|found| found.ino() == written.inode)
+        std::fs::symlink_metadata(path).is_ok_and(|found| found.ino() == written.inode)
+    }
+
+    /// An image that got there goes, if it is ours, and what it replaced comes back.
+    fn take_back(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
+        if !Self::is_ours(&input.path, written) {
+            return Ok(());
+        }
+        match std::fs::rename(part, &input.path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => std::fs::remove_file(&input.path),
+            other => other,
+        }
     }
 }
 
@@ -159,20 +182,35 @@ impl Step<World> for Commit {
     fn run(&self, _: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: ExportInput = cx.input_as()?;
         let written: Written = cx.output_as(Write.name())?;
-        Self::rename(&input, &part(&input, cx), &written)
+        Self::place(&input, &part(&input, cx), &written)
             .and_then(|()| File::open(folder_of(&input.path))?.sync_all())
             .map_err(|e| file_error("cannot put the image at", &input.path, e))?;
         Ok(Outcome::Done(cx.output(Write.name()).cloned().unwrap_or_default()))
     }
 
-    /// An image that got there after all goes, if it is ours. (What an overwrite replaced is gone by then.)
     fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
         let input: ExportInput = cx.input_as()?;
         let written: Written = cx.output_as(Write.name())?;
-        if Self::is_ours(&input.path, &written) {
-            std::fs::remove_file(&input.path)
-                .map_err(|e| StepError::later(format!("{} cannot be removed: {e}.", input.path.display())))?;
-        }
+        Self::take_back(&input, &part(&input, cx), &written)
+            .map_err(|e| StepError::later(format!("{} cannot be taken back: {e}.", input.path.display())))
+    }
+}
+
+/// What the image replaced is of no use any more.
+struct Clear;
+
+impl Step<World> for Clear {
+    fn name(&self) -> &'static str {
+        "clear"
+    }
+
+    fn run(&self, _: &World, cx: &Context) -> Result<Outcome, StepError> {
+        remove(&part(&cx.input_as()?, cx))?;
+        Ok(Outcome::Done(cx.output(Write.name()).cloned().unwrap_or_default()))
+    }
+
+    /// Nothing behind the last word is undone.
+    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
         Ok(())
     }
 }

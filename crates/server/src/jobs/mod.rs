@@ -3,7 +3,7 @@
 //! ```text
 //!   import_os_layer    reserve ▶ store ▶ commit
 //!   add_version        reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ take ▶ commit ▶ clear
-//!   export_version     write ▶ commit
+//!   export_version     write ▶ commit ▶ clear
 //!   verify_version     verify
 //!   delete_version     reserve ▶ commit ▶ clear
 //!   delete_layer       reserve ▶ commit ▶ clear
@@ -12,8 +12,8 @@
 //! ```
 //!
 //! `reserve` is done by the request itself, in the transaction that makes the task: it is in the log from the first
-//! line, so that it is undone whatever happens. `commit` is the point of no return: one transaction of the catalog
-//! (one rename, for an export). `clear` removes what is of no use after it.
+//! line, so that it is undone whatever happens. `commit` is the point of no return: one transaction of the catalog, one
+//! rename for an export; for a deletion, the entry in the task's log. `clear` removes what is of no use after it.
 
 mod add_version;
 mod delete;

@@ -1,0 +1,14 @@
+//! The API as clients see it: every endpoint, its refusals, hostile disks, full disks. Every answer is held against the
+//! contract (`schema`). Machines are real ones that have nothing to boot; what their guests would write is written
+//! into their overlays.
+
+mod bad_disks;
+mod doors;
+mod events;
+mod full_disks;
+mod layers;
+mod lists;
+mod rest;
+mod schema;
+mod service;
+mod versions;

@@ -1,0 +1,94 @@
+//! Connector configurations, the repository, the server itself.
+
+use crate::service::{Service, text};
+use axum::body::Body;
+use axum::http::Request;
+use http_body_util::BodyExt;
+use serde_json::json;
+use uuid::Uuid;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_is_made_tested_changed_and_deleted() {
+    let service = Service::start().await;
+    let order = json!({ "id": Uuid::now_v7(), "name": "second", "kind": "local", "settings": { "cpus": 2 } });
+    let made = service.post("/connectors", order.clone()).await.expect(201);
+    assert_eq!(service.post("/connectors", order.clone()).await.expect(201), made, "repeated");
+    let mut other = order.clone();
+    other["name"] = json!("third");
+    service.post("/connectors", other).await.refused(409, "exists");
+    let path = format!("/connectors/{}", text(&order["id"]));
+    let change = json!({ "settings": { "memory_mib": 512, "cpus": null } });
+    let changed = service.patch(&path, change).await.expect(200);
+    assert_eq!(changed["settings"], json!({ "memory_mib": 512 }), "merged, null removes");
+    let tested = service.order(&format!("{path}/test")).await.expect(200);
+    assert_eq!(tested["ok"], true, "{tested:#}");
+    assert_eq!(service.get("/connectors").await.expect(200)["items"].as_array().unwrap().len(), 2);
+    service.delete(&path).await.expect(204);
+    service.get(&path).await.refused(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_cannot_be_is_refused_by_field() {
+    let service = Service::start().await;
+    let order = |name: &str, kind: &str, settings: serde_json::Value| {
+        json!({ "id": Uuid::now_v7(), "name": name, "kind": kind, "settings": settings })
+    };
+    for (wrong, pointer) in [
+        (order("local", "local", json!({})), "/name"),
+        (order("a/b", "local", json!({})), "/name"),
+        (order("new", "cloud", json!({})), "/kind"),
+        (order("new", "local", json!({ "cpus": 0 })), "/settings"),
+        (order("new", "local", json!({ "colour": 1 })), "/settings"),
+        (order("new", "local", json!("text")), "/settings"),
+    ] {
+        service.post("/connectors", wrong).await.refused_field(pointer);
+    }
+    let path = format!("/connectors/{}", service.connector().await);
+    service.patch(&path, json!({ "settings": 5 })).await.refused_field("/settings");
+    service.patch(&path, json!({ "settings": { "cpus": 1000 } })).await.refused_field("/settings");
+    assert_eq!(service.get(&path).await.expect(200)["settings"]["cpus"], 1, "as before");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_repository_is_shown_checked_and_cleaned() {
+    let service = Service::start().await;
+    let (layer, version) = service.layer("Debian").await;
+    let shown = service.get("/repository").await.expect(200);
+    assert_eq!(shown["versions"][0]["id"], json!(version));
+    assert_eq!(shown["versions"][0]["name"], "Debian / 1.0");
+    assert!(shown["stored_bytes"].as_u64() > Some(8 << 20), "{shown}");
+    for order in [json!({}), json!({ "read_data": true })] {
+        let task = service.post("/repository/check", order).await.expect(202);
+        service.ends(&task, "done").await;
+    }
+    service.post("/repository/check", json!({ "quickly": true })).await.refused(422, "invalid");
+    let gone = service.delete(&format!("/layers/{layer}")).await.expect(202);
+    service.ends(&gone, "done").await;
+    for order in [json!({ "dry_run": true }), json!({ "grace_hours": 0 }), json!({ "grace_hours": 0 })] {
+        let task = service.post("/repository/gc", order).await.expect(202);
+        service.ends(&task, "done").await;
+    }
+    let shown = service.get("/repository").await.expect(200);
+    assert_eq!((&shown["versions"], &shown["logical_bytes"]), (&json!([]), &json!(0)));
+    assert!(shown["stored_bytes"].as_u64() < Some(1 << 20), "nothing is deleted in the run that finds it unused: {shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_tells_what_it_is_and_how_it_does() {
+    let service = Service::start().await;
+    assert_eq!(service.get("/version").await.expect(200)["name"], "shaled");
+    let doctor = service.get("/doctor").await.expect(200);
+    assert_eq!(doctor["ok"], true, "{doctor:#}");
+    for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+        let answer = service.raw(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), body);
+    }
+    let answer = service.raw(Request::get("/api/openapi.json").body(Body::empty()).unwrap()).await;
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let served: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(served, serde_json::to_value(shale_server::http::document()).unwrap());
+    std::fs::rename(service.app.world.place.repository(), service.path("away")).unwrap();
+    let answer = service.raw(Request::get("/readyz").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status(), 503);
+}

@@ -1,0 +1,267 @@
+//! Every kind of task under every fault: whatever happens, and whenever, a task's result is whole or nothing of it is
+//! there, and nothing else is touched.
+//!
+//! The sweep is generated (`shale_task::sweep`): errors before and after an effect, crashes, panics, lost replies,
+//! cancels, at every step and every undo, alone and in pairs. What is written here is only what each kind is asked,
+//! and what a request does before. A kind without an entry fails the test.
+
+mod simulated;
+
+use serde::Serialize;
+use serde_json::Value;
+use shale_connector::Firmware;
+use shale_model::{VersionEvent, VersionState};
+use shale_server::catalog::VersionRow;
+use shale_server::jobs::{
+    self, AddVersionInput, CheckInput, CollectInput, DeleteLayerInput, DeleteVersionInput, Doomed, ExportInput,
+    FINALIZE, ImportInput, VerifyInput,
+};
+use shale_server::world::World;
+use shale_task::sweep::{Answer, Pairs, Report, Subject, sweep};
+use shale_task::{Drive, Ending, Event, Kind, MemoryJournal, Runner, WallClock};
+use simulated::{Bench, CONNECTOR, FIRST, LAYER, SECOND, SIZE, id};
+use std::cell::Cell;
+use std::fs;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The version, and the layer, that a task makes.
+const NEW: Uuid = id(0x21);
+const NEW_LAYER: Uuid = id(0x20);
+
+/// One way to ask for a kind of task.
+struct Job {
+    kind: &'static str,
+    /// What the world must have besides.
+    prepare: fn(&Bench),
+    /// What the request does in the transaction that makes the task; it records the `reserve` step if so.
+    request: Option<fn(&Bench)>,
+    input: fn(&Bench) -> Value,
+    pairs: Pairs,
+}
+
+impl Job {
+    fn new(kind: &'static str, input: fn(&Bench) -> Value, pairs: Pairs) -> Self {
+        Self { kind, prepare: |_| {}, request: None, input, pairs }
+    }
+
+    fn prepared(self, prepare: fn(&Bench)) -> Self {
+        Self { prepare, ..self }
+    }
+
+    fn requested(self, request: fn(&Bench)) -> Self {
+        Self { request: Some(request), ..self }
+    }
+}
+
+fn json(input: impl Serialize) -> Value {
+    serde_json::to_value(input).unwrap()
+}
+
+/// How each kind is asked for.
+fn jobs_of(kind: &str) -> Vec<Job> {
+    match kind {
+        "import_os_layer" => vec![Job::new("import_os_layer", import, Pairs::Every(7)).requested(|bench| {
+            bench.add_layer(NEW_LAYER, "New");
+            bench.add_editing(NEW_LAYER, NEW, "1.0", None);
+        })],
+        "add_version" => vec![
+            Job::new("add_version", add_version, Pairs::Every(61))
+                .requested(|bench| bench.add_editing(LAYER, NEW, "1.2", Some(FIRST))),
+        ],
+        "export_version" => vec![
+            Job::new("export_version", |bench| export(bench, "raw", false), Pairs::Every(7)),
+            Job::new("export_version", |bench| export(bench, "raw", true), Pairs::Every(13)),
+            Job::new("export_version", |bench| export(bench, "qcow2", true), Pairs::Every(7))
+                .prepared(|bench| fs::write(bench.path("out/image"), "what was there").unwrap()),
+        ],
+        "verify_version" => vec![
+            Job::new("verify_version", verify, Pairs::Every(3)),
+            Job::new("verify_version", verify, Pairs::Every(3))
+                .prepared(|bench| happen(bench, FIRST, VersionEvent::Damaged)),
+        ],
+        "delete_version" => vec![
+            Job::new("delete_version", |_| json(DeleteVersionInput { versions: vec![doomed(FIRST)] }), Pairs::Every(7))
+                .requested(|bench| happen(bench, FIRST, VersionEvent::DeleteAsked)),
+        ],
+        "delete_layer" => vec![Job::new("delete_layer", delete_layer, Pairs::Every(7)).requested(|bench| {
+            happen(bench, FIRST, VersionEvent::DeleteAsked);
+            happen(bench, SECOND, VersionEvent::DeleteAsked);
+        })],
+        "check_repository" => {
+            vec![Job::new("check_repository", |_| json(CheckInput { read_data: true }), Pairs::Every(3))]
+        }
+        "collect_garbage" => vec![
+            Job::new("collect_garbage", |_| json(CollectInput { dry_run: false, grace_hours: Some(0) }), Pairs::Every(3))
+                .prepared(leave_garbage),
+        ],
+        other => panic!("the kind '{other}' is not swept: say here how it is asked for"),
+    }
+}
+
+fn import(bench: &Bench) -> Value {
+    let file = bench.path("disk.raw");
+    json(ImportInput { layer_id: NEW_LAYER, version_id: NEW, file, drop_free_space: true })
+}
+
+fn add_version(_: &Bench) -> Value {
+    json(AddVersionInput {
+        version_id: NEW,
+        base_version_id: FIRST,
+        connector_id: CONNECTOR,
+        machine_name: "machine".into(),
+        disk_size: SIZE,
+        firmware: Firmware::Bios,
+    })
+}
+
+fn export(bench: &Bench, format: &str, overwrite: bool) -> Value {
+    json(ExportInput { version_id: FIRST, format: format.into(), path: bench.path("out/image"), overwrite })
+}
+
+fn verify(bench: &Bench) -> Value {
+    let digest = bench.change(async |tx| Ok(VersionRow::get(tx, FIRST).await?.unwrap().digest.unwrap()));
+    json(VerifyInput { version_id: FIRST, digest })
+}
+
+fn doomed(id: Uuid) -> Doomed {
+    Doomed { id, state: VersionState::Deployable }
+}
+
+fn delete_layer(_: &Bench) -> Value {
+    json(DeleteLayerInput { layer_id: LAYER, versions: vec![doomed(FIRST), doomed(SECOND)] })
+}
+
+fn happen(bench: &Bench, version: Uuid, event: VersionEvent) {
+    bench.change(async |tx| VersionRow::happen(tx, version, event).await);
+}
+
+/// A version that was removed, and marked as garbage by an earlier collection: this one deletes it.
+fn leave_garbage(bench: &Bench) {
+    bench.store(id(0x99), 0x99);
+    let repository = &bench.world().repository;
+    repository.remove_version(id(0x99).into()).unwrap();
+    let options = shale_store::GcOptions {
+        now: std::time::SystemTime::now(),
+        grace: std::time::Duration::ZERO,
+        dry_run: false,
+    };
+    repository.gc(&options, &|_| std::ops::ControlFlow::Continue(())).unwrap();
+}
+
+/// The kind of this name, as the product registers it.
+fn kind_of(name: &str) -> Kind<World> {
+    jobs::kinds().into_iter().find(|kind| kind.name() == name).unwrap()
+}
+
+/// A world in which one task runs.
+struct Scene {
+    bench: Bench,
+    /// The person finalized before the machine was off, and was told so.
+    hasty: Cell<bool>,
+}
+
+impl Subject for Job {
+    type World = World;
+    type Place = Scene;
+
+    fn kind(&self) -> Kind<World> {
+        kind_of(self.kind)
+    }
+
+    fn fresh(&self) -> Scene {
+        let bench = Bench::new();
+        (self.prepare)(&bench);
+        Scene { bench, hasty: Cell::new(false) }
+    }
+
+    fn world<'a>(&self, scene: &'a Scene) -> &'a World {
+        scene.bench.world()
+    }
+
+    /// What `verify_version` finds out of a version stays true when the task fails or is cancelled: its mark is not
+    /// the task's to undo.
+    fn snapshot(&self, scene: &Scene) -> String {
+        scene.bench.snapshot(self.kind != "verify_version")
+    }
+
+    fn request(&self, scene: &Scene) -> Vec<Event> {
+        let Some(request) = self.request else { return Vec::new() };
+        request(&scene.bench);
+        jobs::reserved().into()
+    }
+
+    fn input(&self, scene: &Scene) -> Value {
+        (self.input)(&scene.bench)
+    }
+
+    /// A person who finalizes while the machine runs, reads why not, and shuts it down.
+    fn answer(&self, scene: &Scene, _: &Value) -> Answer {
+        if scene.bench.platform.is_on(NEW) && !scene.hasty.replace(true) {
+            return Answer::Signal(FINALIZE.into(), Value::Null);
+        }
+        scene.bench.platform.guest_powers_off(NEW);
+        Answer::Signal(FINALIZE.into(), Value::Null)
+    }
+
+    fn restart(&self, scene: Scene) -> Scene {
+        Scene { bench: scene.bench.restarted(), ..scene }
+    }
+}
+
+/// Ways in which a kind's tasks must have ended somewhere in its sweep, or the faults did not strike. A deletion begins
+/// with its last word: nothing cancels it.
+fn ends_in_every_way(report: &Report) {
+    let ways: &[&str] = match report.kind {
+        "delete_version" | "delete_layer" => &["done", "failed"],
+        _ => &["done", "failed", "canceled"],
+    };
+    for ending in ways {
+        assert!(report.endings.contains_key(*ending), "no task {ending}: {report}");
+    }
+}
+
+#[test]
+fn every_kind_of_task_is_whole_or_leaves_nothing_whatever_fails_and_whenever() {
+    let kinds: Vec<_> = jobs::kinds().iter().map(Kind::name).collect();
+    let jobs = kinds.iter().flat_map(|kind| jobs_of(kind));
+    let reports: Vec<Report> = std::thread::scope(|scope| {
+        let threads: Vec<_> = jobs.map(|job| scope.spawn(move || sweep(&job, job.pairs))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for report in &reports {
+        println!("{}: {} cases {:?}", report.kind, report.cases, report.endings);
+    }
+    let found: String = reports.iter().filter(|r| !r.violations.is_empty()).map(Report::to_string).collect();
+    assert!(found.is_empty(), "{found}");
+    reports.iter().for_each(ends_in_every_way);
+}
+
+/// Runs a task that needs nobody.
+fn run(bench: &Bench, kind: &str, input: &Value) -> Ending {
+    let runner = Runner::new(Arc::new(MemoryJournal::default()), Arc::new(WallClock), Arc::new(()));
+    match runner.drive("task", &kind_of(kind), bench.world(), input).unwrap() {
+        Drive::Ended(ending) => ending,
+        other => panic!("{kind} does not end: {other:?}"),
+    }
+}
+
+#[test]
+fn verifying_marks_what_is_damaged_and_takes_the_mark_off_what_is_whole_again() {
+    let bench = Bench::new();
+    let state = |bench: &Bench| bench.change(async |tx| Ok(VersionRow::get(tx, FIRST).await?.unwrap().state));
+    let input = verify(&bench);
+    let manifest = bench.path(&format!("data/repository/versions/{FIRST}.version"));
+    let whole = fs::read(&manifest).unwrap();
+
+    let mut spoilt = whole.clone();
+    let last = spoilt.len() - 1;
+    spoilt[last] ^= 1;
+    fs::write(&manifest, spoilt).unwrap();
+    assert!(matches!(run(&bench, "verify_version", &input), Ending::Failed { .. }));
+    assert_eq!(state(&bench), VersionState::Broken);
+
+    fs::write(&manifest, whole).unwrap();
+    assert_eq!(run(&bench, "verify_version", &input), Ending::Done);
+    assert_eq!(state(&bench), VersionState::Deployable);
+}
