@@ -5,21 +5,25 @@
 //! cancels, at every step and every undo, alone and in pairs. What is written here is only what each kind is asked,
 //! and what a request does before. A kind without an entry fails the test.
 
-mod simulated;
+mod bench;
+mod orphans;
+mod platform;
 
+use bench::{Bench, CONNECTOR, FIRST, LAYER, SECOND, id};
+use platform::SIZE;
 use serde::Serialize;
 use serde_json::Value;
 use shale_connector::Firmware;
 use shale_model::{VersionEvent, VersionState};
 use shale_server::catalog::VersionRow;
 use shale_server::jobs::{
-    self, AddVersionInput, CheckInput, CollectInput, DeleteLayerInput, DeleteVersionInput, Doomed, ExportInput,
-    FINALIZE, ImportInput, VerifyInput,
+    self, AddVersionInput, CheckInput, CollectInput, DeleteLayerInput, DeleteVersionInput, Doomed,
+    ExportInput, FINALIZE, ImportInput, VerifyInput,
 };
 use shale_server::world::World;
 use shale_task::sweep::{Answer, Pairs, Report, Subject, sweep};
 use shale_task::{Drive, Ending, Event, Kind, MemoryJournal, Runner, WallClock};
-use simulated::{Bench, CONNECTOR, FIRST, LAYER, SECOND, SIZE, id};
+
 use std::cell::Cell;
 use std::fs;
 use std::sync::Arc;
@@ -66,7 +70,7 @@ fn jobs_of(kind: &str) -> Vec<Job> {
             bench.add_editing(NEW_LAYER, NEW, "1.0", None);
         })],
         "add_version" => vec![
-            Job::new("add_version", add_version, Pairs::Every(61))
+            Job::new("add_version", add_version, Pairs::Every(17))
                 .requested(|bench| bench.add_editing(LAYER, NEW, "1.2", Some(FIRST))),
         ],
         "export_version" => vec![
@@ -81,8 +85,12 @@ fn jobs_of(kind: &str) -> Vec<Job> {
                 .prepared(|bench| happen(bench, FIRST, VersionEvent::Damaged)),
         ],
         "delete_version" => vec![
-            Job::new("delete_version", |_| json(DeleteVersionInput { versions: vec![doomed(FIRST)] }), Pairs::Every(7))
-                .requested(|bench| happen(bench, FIRST, VersionEvent::DeleteAsked)),
+            Job::new(
+                "delete_version",
+                |_| json(DeleteVersionInput { versions: vec![doomed(FIRST)] }),
+                Pairs::Every(7),
+            )
+            .requested(|bench| happen(bench, FIRST, VersionEvent::DeleteAsked)),
         ],
         "delete_layer" => vec![Job::new("delete_layer", delete_layer, Pairs::Every(7)).requested(|bench| {
             happen(bench, FIRST, VersionEvent::DeleteAsked);
@@ -92,8 +100,12 @@ fn jobs_of(kind: &str) -> Vec<Job> {
             vec![Job::new("check_repository", |_| json(CheckInput { read_data: true }), Pairs::Every(3))]
         }
         "collect_garbage" => vec![
-            Job::new("collect_garbage", |_| json(CollectInput { dry_run: false, grace_hours: Some(0) }), Pairs::Every(3))
-                .prepared(leave_garbage),
+            Job::new(
+                "collect_garbage",
+                |_| json(CollectInput { dry_run: false, grace_hours: Some(0) }),
+                Pairs::Every(3),
+            )
+            .prepared(leave_garbage),
         ],
         other => panic!("the kind '{other}' is not swept: say here how it is asked for"),
     }
@@ -154,6 +166,20 @@ fn kind_of(name: &str) -> Kind<World> {
     jobs::kinds().into_iter().find(|kind| kind.name() == name).unwrap()
 }
 
+/// A job, and the world it is asked for in, of which every scenario gets a copy.
+struct Swept {
+    job: Job,
+    template: Bench,
+}
+
+impl Swept {
+    fn new(job: Job) -> Self {
+        let template = Bench::new();
+        (job.prepare)(&template);
+        Self { job, template }
+    }
+}
+
 /// A world in which one task runs.
 struct Scene {
     bench: Bench,
@@ -161,18 +187,16 @@ struct Scene {
     hasty: Cell<bool>,
 }
 
-impl Subject for Job {
+impl Subject for Swept {
     type World = World;
     type Place = Scene;
 
     fn kind(&self) -> Kind<World> {
-        kind_of(self.kind)
+        kind_of(self.job.kind)
     }
 
     fn fresh(&self) -> Scene {
-        let bench = Bench::new();
-        (self.prepare)(&bench);
-        Scene { bench, hasty: Cell::new(false) }
+        Scene { bench: self.template.copy(), hasty: Cell::new(false) }
     }
 
     fn world<'a>(&self, scene: &'a Scene) -> &'a World {
@@ -182,17 +206,17 @@ impl Subject for Job {
     /// What `verify_version` finds out of a version stays true when the task fails or is cancelled: its mark is not
     /// the task's to undo.
     fn snapshot(&self, scene: &Scene) -> String {
-        scene.bench.snapshot(self.kind != "verify_version")
+        scene.bench.snapshot(self.job.kind != "verify_version")
     }
 
     fn request(&self, scene: &Scene) -> Vec<Event> {
-        let Some(request) = self.request else { return Vec::new() };
+        let Some(request) = self.job.request else { return Vec::new() };
         request(&scene.bench);
         jobs::reserved().into()
     }
 
     fn input(&self, scene: &Scene) -> Value {
-        (self.input)(&scene.bench)
+        (self.job.input)(&scene.bench)
     }
 
     /// A person who finalizes while the machine runs, reads why not, and shuts it down.
@@ -226,7 +250,14 @@ fn every_kind_of_task_is_whole_or_leaves_nothing_whatever_fails_and_whenever() {
     let kinds: Vec<_> = jobs::kinds().iter().map(Kind::name).collect();
     let jobs = kinds.iter().flat_map(|kind| jobs_of(kind));
     let reports: Vec<Report> = std::thread::scope(|scope| {
-        let threads: Vec<_> = jobs.map(|job| scope.spawn(move || sweep(&job, job.pairs))).collect();
+        let threads: Vec<_> = jobs
+            .map(|job| {
+                scope.spawn(move || {
+                    let pairs = job.pairs;
+                    sweep(&Swept::new(job), pairs)
+                })
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     for report in &reports {

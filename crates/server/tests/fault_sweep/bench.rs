@@ -6,29 +6,22 @@
 //!          └─ disk.raw, out/                   what is imported, where exports go
 //! ```
 
-use shale_connector::{
-    Check, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Power, Result, Tag,
-};
-use shale_disk::{Content, Disk, Extent, SECTOR, Watch};
+use crate::platform::{BLOCK, Blocks, Platform, SIZE};
+use serde_json::json;
+use shale_connector::Connector;
 use shale_model::{LayerKind, VersionEvent, VersionState};
 use shale_server::catalog::{Catalog, ConnectorRow, Finished, LayerRow, Tx, VersionRow, Window, now};
 use shale_server::place::Place;
 use shale_server::world::World;
-use shale_store::{NewVersion, Repository, Source, SourceError, What};
-use std::collections::BTreeMap;
+use shale_store::{NewVersion, Repository};
 use std::fmt::Write;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
-
-/// Bytes of the disks here.
-pub const SIZE: u64 = 1 << 20;
-/// Bytes of one block of them.
-const BLOCK: u64 = 64 << 10;
 
 /// The runtime that answers for the catalogs of all worlds.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -49,177 +42,6 @@ pub const SECOND: Uuid = id(0x12);
 /// A machine, and a version of another layer, that no task here has to do with.
 pub const FOREIGN: Uuid = id(0xf0);
 
-pub fn tag(id: Uuid) -> Tag {
-    Tag::parse(&id.to_string()).unwrap()
-}
-
-/// What the platform has under one tag.
-#[derive(Clone, Debug, Default)]
-struct Machine {
-    disk: u64,
-    made: bool,
-    on: bool,
-    was_on: bool,
-}
-
-/// A platform that is only in memory. Clones are the same platform.
-#[derive(Clone, Default)]
-pub struct Platform(Arc<Mutex<BTreeMap<Tag, Machine>>>);
-
-impl Platform {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Tag, Machine>> {
-        self.0.lock().unwrap()
-    }
-
-    /// Puts a machine there that nobody asked for.
-    pub fn plant(&self, id: Uuid) {
-        let machine = Machine { disk: SIZE, made: true, on: true, was_on: true };
-        self.lock().insert(tag(id), machine);
-    }
-
-    pub fn is_on(&self, id: Uuid) -> bool {
-        self.lock().get(&tag(id)).is_some_and(|machine| machine.on)
-    }
-
-    /// The guest powers off by itself.
-    pub fn guest_powers_off(&self, id: Uuid) {
-        if let Some(machine) = self.lock().get_mut(&tag(id)) {
-            machine.on = false;
-        }
-    }
-
-    /// The tags that are there.
-    pub fn tags(&self) -> Vec<Tag> {
-        self.lock().keys().cloned().collect()
-    }
-}
-
-fn absent(tag: &Tag) -> Error {
-    Error::new(ErrorKind::Absent, format!("there is no machine {tag}"))
-}
-
-impl Connector for Platform {
-    fn kind(&self) -> &'static str {
-        "simulated"
-    }
-
-    fn test(&self) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn inventory(&self) -> Result<Vec<Tag>> {
-        Ok(self.tags())
-    }
-
-    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<()> {
-        if watch(0).is_break() {
-            return Err(Error::new(ErrorKind::Stopped, "stopped"));
-        }
-        assert_eq!(origin.disk.size(), spec.disk_size, "the origin is served with the size of the disk");
-        self.lock().entry(tag.clone()).or_default().disk = spec.disk_size;
-        Ok(())
-    }
-
-    fn ensure_machine(&self, tag: &Tag, _: &MachineSpec) -> Result<()> {
-        self.lock().get_mut(tag).ok_or_else(|| absent(tag))?.made = true;
-        Ok(())
-    }
-
-    fn power_on(&self, tag: &Tag) -> Result<()> {
-        let mut machines = self.lock();
-        let machine = machines.get_mut(tag).filter(|machine| machine.made).ok_or_else(|| absent(tag))?;
-        (machine.on, machine.was_on) = (true, true);
-        Ok(())
-    }
-
-    fn shut_down(&self, tag: &Tag) -> Result<()> {
-        self.power_off(tag)
-    }
-
-    fn power_off(&self, tag: &Tag) -> Result<()> {
-        if let Some(machine) = self.lock().get_mut(tag) {
-            machine.on = false;
-        }
-        Ok(())
-    }
-
-    fn observe(&self, tag: &Tag) -> Result<Observed> {
-        let Some(machine) = self.lock().get(tag).cloned() else { return Ok(Observed::absent()) };
-        let power = if machine.on { Power::Running } else { Power::Off };
-        Ok(Observed { power, was_powered_on: machine.was_on, ..Observed::absent() })
-    }
-
-    fn open_changes(&self, tag: &Tag) -> Result<Box<dyn Disk>> {
-        let machine = self.lock().get(tag).cloned().ok_or_else(|| absent(tag))?;
-        if machine.on {
-            return Err(Error::new(ErrorKind::Busy, "the machine is on"));
-        }
-        Ok(Box::new(Blocks { size: machine.disk, written: if machine.was_on { vec![(3, 0xee)] } else { vec![] } }))
-    }
-
-    fn remove(&self, tag: &Tag) -> Result<()> {
-        self.lock().remove(tag);
-        Ok(())
-    }
-}
-
-/// A disk of some blocks, each full of one byte; a hole elsewhere.
-pub struct Blocks {
-    size: u64,
-    /// Number and byte of each.
-    written: Vec<(u64, u8)>,
-}
-
-impl Blocks {
-    /// A disk of [`SIZE`] with two blocks of `byte` and one that all such disks share.
-    pub fn of(byte: u8) -> Self {
-        Self { size: SIZE, written: vec![(1, byte), (7, byte), (9, 0x55)] }
-    }
-
-    fn byte_at(&self, offset: u64) -> Option<u8> {
-        self.written.iter().find(|(n, _)| *n == offset / BLOCK).map(|(_, byte)| *byte)
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        (0..self.size / BLOCK).flat_map(|n| vec![self.byte_at(n * BLOCK).unwrap_or(0); BLOCK as usize]).collect()
-    }
-}
-
-impl Disk for Blocks {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
-        let mut at = offset;
-        for part in buf.chunks_mut(SECTOR as usize) {
-            part.fill(self.byte_at(at).unwrap_or(0));
-            at += SECTOR;
-        }
-        Ok(())
-    }
-
-    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
-        let content = if self.byte_at(offset).is_some() { Content::Data } else { Content::Hole };
-        Ok(Extent { offset, length: BLOCK - offset % BLOCK, content })
-    }
-}
-
-impl Source for Blocks {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn extent_at(&self, offset: u64) -> std::result::Result<(u64, What), SourceError> {
-        let extent = Disk::extent_at(self, offset)?;
-        Ok((extent.length, if extent.content == Content::Data { What::Data } else { What::Zero }))
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
-        Ok(Disk::read_at(self, buf, offset)?)
-    }
-}
-
 /// A world, and the folder it lies in.
 pub struct Bench {
     folder: tempfile::TempDir,
@@ -235,6 +57,18 @@ fn folder() -> tempfile::TempDir {
     made.unwrap()
 }
 
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if from.is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_files(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
 impl Bench {
     /// A layer with two versions, a foreign machine and version, a disk to import, a folder to export to.
     pub fn new() -> Self {
@@ -247,7 +81,7 @@ impl Bench {
         bench.platform.plant(FOREIGN);
         bench.change(async |tx| {
             let at = now();
-            let settings = serde_json::json!({});
+            let settings = json!({});
             let (name, kind) = ("simulated".to_owned(), "simulated".to_owned());
             ConnectorRow { id: CONNECTOR, name, kind, settings, created_at: at.clone(), updated_at: at }
                 .insert(tx)
@@ -259,6 +93,15 @@ impl Bench {
         bench.add_layer(id(0xf1), "Foreign");
         bench.add_stored(id(0xf1), FOREIGN, "1.0", 0x33);
         bench
+    }
+
+    /// An equal world in a folder of its own; quicker than to make one. Nothing may be going on in this one.
+    pub fn copy(&self) -> Self {
+        let folder = folder();
+        copy_files(self.folder.path(), folder.path());
+        let platform = self.platform.copy();
+        let world = open(folder.path(), &platform);
+        Self { folder, platform, world: Some(world) }
     }
 
     pub fn world(&self) -> &World {
@@ -358,10 +201,9 @@ impl Bench {
         }
         let report = repository.check(true, &|_| ControlFlow::Continue(())).unwrap();
         writeln!(text, "findings {:?}", report.findings).unwrap();
-        for (tag, machine) in self.platform.lock().iter() {
-            writeln!(text, "machine {tag} {machine:?}").unwrap();
-        }
-        let mut files: Vec<_> = fs::read_dir(self.path("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        writeln!(text, "{}", self.platform).unwrap();
+        let mut files: Vec<_> =
+            fs::read_dir(self.path("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         for file in files {
             let bytes = fs::read(&file).unwrap();
@@ -403,6 +245,8 @@ fn open(folder: &Path, platform: &Platform) -> World {
     let repository = Repository::open_or_create(place.repository()).unwrap();
     let platform = platform.clone();
     let _runtime = RUNTIME.enter();
-    let connect = move |_: &str, _: &serde_json::Value, _: &Path| Ok(Box::new(platform.clone()) as Box<dyn Connector>);
+    let connect = move |_: &str, _: &serde_json::Value, _: &Path| {
+        platform.connect().map(|platform| Box::new(platform) as Box<dyn Connector>)
+    };
     World::new(catalog, repository, Arc::new(place), "/nowhere/shaled".into(), Box::new(connect))
 }

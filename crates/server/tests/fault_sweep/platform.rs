@@ -1,0 +1,234 @@
+//! A platform that is only in memory, and disks of a few blocks.
+
+use shale_connector::{
+    Check, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Power, Result, Tag,
+};
+use shale_disk::{Content, Disk, Extent, SECTOR, Watch};
+use shale_store::{Source, SourceError, What};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use uuid::Uuid;
+
+/// Bytes of the disks here.
+pub const SIZE: u64 = 1 << 20;
+/// Bytes of one block of them.
+pub const BLOCK: u64 = 64 << 10;
+
+pub fn tag(id: Uuid) -> Tag {
+    Tag::parse(&id.to_string()).unwrap()
+}
+
+/// What the platform has under one tag.
+#[derive(Clone, Debug, Default)]
+struct Machine {
+    disk: u64,
+    made: bool,
+    on: bool,
+    was_on: bool,
+}
+
+/// What happens at a platform in the moment it is asked what it has.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
+/// A platform that is only in memory. Clones are the same platform.
+#[derive(Clone, Default)]
+pub struct Platform {
+    machines: Arc<Mutex<BTreeMap<Tag, Machine>>>,
+    before_listing: Arc<Mutex<Option<Meanwhile>>>,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Platform {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Tag, Machine>> {
+        self.machines.lock().unwrap()
+    }
+
+    /// An equal platform.
+    pub fn copy(&self) -> Self {
+        Self { machines: Arc::new(Mutex::new(self.lock().clone())), ..Self::default() }
+    }
+
+    /// Lets something happen right before the next time it says what it has.
+    pub fn before_listing(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        *self.before_listing.lock().unwrap() = Some(Box::new(meanwhile));
+    }
+
+    /// This platform, if it can be connected to.
+    pub fn connect(&self) -> Result<Self> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Err(Error::new(ErrorKind::Io, "the platform does not answer")),
+            false => Ok(self.clone()),
+        }
+    }
+
+    /// From now on it cannot be connected to.
+    pub fn go_away(&self) {
+        self.is_away.store(true, Ordering::SeqCst);
+    }
+
+    /// Puts a machine there that nobody asked for.
+    pub fn plant(&self, id: Uuid) {
+        let machine = Machine { disk: SIZE, made: true, on: true, was_on: true };
+        self.lock().insert(tag(id), machine);
+    }
+
+    pub fn is_on(&self, id: Uuid) -> bool {
+        self.lock().get(&tag(id)).is_some_and(|machine| machine.on)
+    }
+
+    /// The guest powers off by itself.
+    pub fn guest_powers_off(&self, id: Uuid) {
+        if let Some(machine) = self.lock().get_mut(&tag(id)) {
+            machine.on = false;
+        }
+    }
+
+    /// The tags that are there.
+    pub fn tags(&self) -> Vec<Tag> {
+        self.lock().keys().cloned().collect()
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lock().iter().try_for_each(|(tag, machine)| writeln!(f, "machine {tag} {machine:?}"))
+    }
+}
+
+fn absent(tag: &Tag) -> Error {
+    Error::new(ErrorKind::Absent, format!("there is no machine {tag}"))
+}
+
+impl Connector for Platform {
+    fn kind(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn test(&self) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn inventory(&self) -> Result<Vec<Tag>> {
+        let meanwhile = self.before_listing.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        Ok(self.tags())
+    }
+
+    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<()> {
+        if watch(0).is_break() {
+            return Err(Error::new(ErrorKind::Stopped, "stopped"));
+        }
+        assert_eq!(origin.disk.size(), spec.disk_size, "the origin is served with the size of the disk");
+        self.lock().entry(tag.clone()).or_default().disk = spec.disk_size;
+        Ok(())
+    }
+
+    fn ensure_machine(&self, tag: &Tag, _: &MachineSpec) -> Result<()> {
+        self.lock().get_mut(tag).ok_or_else(|| absent(tag))?.made = true;
+        Ok(())
+    }
+
+    fn power_on(&self, tag: &Tag) -> Result<()> {
+        let mut machines = self.lock();
+        let machine = machines.get_mut(tag).filter(|machine| machine.made).ok_or_else(|| absent(tag))?;
+        (machine.on, machine.was_on) = (true, true);
+        Ok(())
+    }
+
+    fn shut_down(&self, tag: &Tag) -> Result<()> {
+        self.power_off(tag)
+    }
+
+    fn power_off(&self, tag: &Tag) -> Result<()> {
+        if let Some(machine) = self.lock().get_mut(tag) {
+            machine.on = false;
+        }
+        Ok(())
+    }
+
+    fn observe(&self, tag: &Tag) -> Result<Observed> {
+        let Some(machine) = self.lock().get(tag).cloned() else { return Ok(Observed::absent()) };
+        let power = if machine.on { Power::Running } else { Power::Off };
+        Ok(Observed { power, was_powered_on: machine.was_on, ..Observed::absent() })
+    }
+
+    fn open_changes(&self, tag: &Tag) -> Result<Box<dyn Disk>> {
+        let machine = self.lock().get(tag).cloned().ok_or_else(|| absent(tag))?;
+        if machine.on {
+            return Err(Error::new(ErrorKind::Busy, "the machine is on"));
+        }
+        Ok(Box::new(Blocks {
+            size: machine.disk,
+            written: if machine.was_on { vec![(3, 0xee)] } else { vec![] },
+        }))
+    }
+
+    fn remove(&self, tag: &Tag) -> Result<()> {
+        self.lock().remove(tag);
+        Ok(())
+    }
+}
+
+/// A disk of some blocks, each full of one byte; a hole elsewhere.
+pub struct Blocks {
+    size: u64,
+    /// Number and byte of each.
+    written: Vec<(u64, u8)>,
+}
+
+impl Blocks {
+    /// A disk of [`SIZE`] with two blocks of `byte` and one that all such disks share.
+    pub fn of(byte: u8) -> Self {
+        Self { size: SIZE, written: vec![(1, byte), (7, byte), (9, 0x55)] }
+    }
+
+    fn byte_at(&self, offset: u64) -> Option<u8> {
+        self.written.iter().find(|(n, _)| *n == offset / BLOCK).map(|(_, byte)| *byte)
+    }
+
+    /// All of it.
+    pub fn bytes(&self) -> Vec<u8> {
+        (0..self.size / BLOCK)
+            .flat_map(|n| vec![self.byte_at(n * BLOCK).unwrap_or(0); BLOCK as usize])
+            .collect()
+    }
+}
+
+impl Disk for Blocks {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
+        let mut at = offset;
+        for part in buf.chunks_mut(SECTOR as usize) {
+            part.fill(self.byte_at(at).unwrap_or(0));
+            at += SECTOR;
+        }
+        Ok(())
+    }
+
+    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
+        let content = if self.byte_at(offset).is_some() { Content::Data } else { Content::Hole };
+        Ok(Extent { offset, length: BLOCK - offset % BLOCK, content })
+    }
+}
+
+impl Source for Blocks {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn extent_at(&self, offset: u64) -> std::result::Result<(u64, What), SourceError> {
+        let extent = Disk::extent_at(self, offset)?;
+        Ok((extent.length, if extent.content == Content::Data { What::Data } else { What::Zero }))
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
+        Ok(Disk::read_at(self, buf, offset)?)
+    }
+}
