@@ -72,7 +72,8 @@ impl Pace {
     /// Bytes per second, smoothed over some seconds by moving the base along.
     fn rate(&self) -> Option<u64> {
         let seconds = self.since.elapsed().as_secs_f64();
-        (seconds > 0.5).then(|| ((self.progress.done_bytes.saturating_sub(self.base)) as f64 / seconds) as u64)
+        (seconds > 0.5)
+            .then(|| ((self.progress.done_bytes.saturating_sub(self.base)) as f64 / seconds) as u64)
     }
 }
 
@@ -221,7 +222,6 @@ impl Engine {
 
     /// Tells watchers of everything that a task may have changed.
     pub fn changed(&self, task: &TaskRow) {
-        self.feed.publish("task", task.id, false);
         let deleted = task.kind.starts_with("delete_");
         if let Some(id) = task.version_id {
             self.feed.publish("version", id, deleted);
@@ -229,6 +229,8 @@ impl Engine {
         if let Some(id) = task.layer_id {
             self.feed.publish("layer", id, task.kind == "delete_layer");
         }
+        // Last, so that who sees a task end has been told of all it did.
+        self.feed.publish("task", task.id, false);
     }
 
     /// What a task's log says of it now.
@@ -279,14 +281,16 @@ impl Engine {
     /// Tries a stuck task again. For a thread that may block.
     pub fn retry(self: &Arc<Self>, task: TaskRow) -> Result<()> {
         let rules = self.kind(&task)?.rules();
+        // Opened before the log says so: cut off in between, it is a stuck task that the next start closes again.
+        let reopened: Result<()> = self.world.wait(async {
+            let mut tx = self.world.catalog.begin().await?;
+            TaskRow::reopen(&mut tx, task.id).await?;
+            Ok(tx.commit().await?)
+        });
+        reopened?;
         let answered = self.runner.retry(&task.id.to_string(), &rules);
-        if answered.is_ok() {
-            let reopened: Result<()> = self.world.wait(async {
-                let mut tx = self.world.catalog.begin().await?;
-                TaskRow::reopen(&mut tx, task.id).await?;
-                Ok(tx.commit().await?)
-            });
-            reopened?;
+        if answered.is_err() {
+            self.launch(task.clone());
         }
         self.answered(task, answered)
     }

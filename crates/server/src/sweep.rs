@@ -54,7 +54,8 @@ pub fn sweep(world: &World) -> Result<Swept> {
         // One platform that does not answer keeps nobody from sweeping the others.
         let listed = world.connector(row).and_then(|connector| {
             let tags = connector.inventory();
-            let tags = tags.map_err(|e| Error::unavailable("The platform did not say what it has.").because(e))?;
+            let tags =
+                tags.map_err(|e| Error::unavailable("The platform did not say what it has.").because(e))?;
             Ok((Arc::<dyn Connector>::from(connector), tags))
         });
         match listed {
@@ -78,7 +79,9 @@ pub fn sweep(world: &World) -> Result<Swept> {
         }
         match connector.remove(&tag) {
             Ok(()) => swept.machines.push(id),
-            Err(error) => tracing::warn!(%tag, error = chain(&error), "a machine that belongs to nobody stays"),
+            Err(error) => {
+                tracing::warn!(%tag, error = chain(&error), "a machine that belongs to nobody stays")
+            }
         }
     }
     match stored {

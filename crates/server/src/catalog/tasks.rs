@@ -115,7 +115,8 @@ impl TaskRow {
 
     /// All tasks that have not ended, oldest first.
     pub async fn open(tx: &mut Tx) -> Result<Vec<Self>> {
-        let rows = sqlx::query(sql(COLUMNS, " WHERE ending IS NULL ORDER BY id")).fetch_all(&mut **tx).await?;
+        let rows =
+            sqlx::query(sql(COLUMNS, " WHERE ending IS NULL ORDER BY id")).fetch_all(&mut **tx).await?;
         rows.into_iter().map(row).collect()
     }
 
@@ -166,7 +167,7 @@ impl TaskRow {
 
     /// Opens a stuck task again, so that what is left can be tried anew.
     pub async fn reopen(tx: &mut Tx, id: Uuid) -> Result<()> {
-        sqlx::query("UPDATE tasks SET ending = NULL, error = NULL, finished_at = NULL WHERE id = $1")
+        sqlx::query("UPDATE tasks SET ending = NULL, error = NULL, finished_at = NULL WHERE id = $1 AND ending = 'stuck'")
             .bind(id.to_string())
             .execute(&mut **tx)
             .await?;
@@ -220,7 +221,11 @@ impl TaskRow {
         .await?;
         rows.iter()
             .map(|row| {
-                Ok(TaskLogEntry { seq: row.try_get("seq")?, at: row.try_get("at")?, event: json(row, "event")? })
+                Ok(TaskLogEntry {
+                    seq: row.try_get("seq")?,
+                    at: row.try_get("at")?,
+                    event: json(row, "event")?,
+                })
             })
             .collect()
     }

@@ -129,7 +129,8 @@ impl Step<World> for DiskStep {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
-        let disk = shale_disk::table::grown(std::sync::Arc::new(StoredDisk(base)), bench.input.disk_size).or_fail()?;
+        let disk = shale_disk::table::grown(std::sync::Arc::new(StoredDisk(base)), bench.input.disk_size)
+            .or_fail()?;
         let serve = world.serve_command(bench.input.base_version_id, bench.input.disk_size);
         let origin = Origin { disk: disk.as_ref(), serve };
         let watch = cx.watch(None);

@@ -149,7 +149,9 @@ impl Commit {
         let flags = if replaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
         match renameat_with(CWD, part, CWD, &input.path, flags) {
             // A file system that cannot exchange: what was there is lost from here on.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if replaces => std::fs::rename(part, &input.path),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if replaces => {
+                std::fs::rename(part, &input.path)
+            }
             other => Ok(other?),
         }
     }

@@ -64,11 +64,7 @@ impl Step<World> for Store {
         let disk = opened.disk.clone();
         let firmware = firmware_of(disk.as_ref());
         let (source, mask_note) = Imported::new(disk.clone(), input.drop_free_space).or_fail()?;
-        cx.note(&format!(
-            "Reading {} ({}). {mask_note}",
-            input.file.display(),
-            opened.format
-        ));
+        cx.note(&format!("Reading {} ({}). {mask_note}", input.file.display(), opened.format));
         let new = NewVersion {
             id: input.version_id.into(),
             parent: None,

@@ -116,4 +116,3 @@ impl<T> OrFail<T> for Result<T, Error> {
         self.map_err(|e: Error| fail(&e, false, e.code == shale_api::Code::Unavailable))
     }
 }
-

@@ -106,7 +106,8 @@ impl Step<World> for Collect {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: CollectInput = cx.input_as()?;
-        let grace = input.grace_hours.map_or(GcOptions::GRACE, |hours| Duration::from_secs(u64::from(hours) * 3600));
+        let grace =
+            input.grace_hours.map_or(GcOptions::GRACE, |hours| Duration::from_secs(u64::from(hours) * 3600));
         let options = GcOptions { now: std::time::SystemTime::now(), grace, dry_run: input.dry_run };
         let watch = cx.watch(None);
         let collected = world.repository.gc(&options, &watch).or_fail()?;
