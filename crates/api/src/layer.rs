@@ -83,7 +83,7 @@ pub enum ImportSource {
     File(String),
 }
 
-/// The answer to [`NewLayer`].
+/// A layer that is being made, and the task that makes it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LayerCreated {
     /// The layer, its first version still `editing`.
@@ -132,6 +132,7 @@ pub struct Version {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// `bios` or `uefi`: what the disk boots with.
+    #[schema(schema_with = crate::words::firmware)]
     pub firmware: String,
     /// When it was asked for.
     pub created_at: String,
@@ -158,7 +159,7 @@ pub struct VersionSizes {
     pub added_bytes: u64,
 }
 
-/// Add a version to a layer (the seed page's wizard).
+/// Add a version to a layer.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddVersion {
@@ -198,7 +199,7 @@ pub struct PackagingDisk {
     pub format: Option<String>,
 }
 
-/// The answer to [`AddVersion`].
+/// A version that is being made, and the task that makes it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct VersionCreated {
     /// The version, `editing`.
@@ -227,6 +228,7 @@ pub struct EditVersion {
 #[serde(deny_unknown_fields)]
 pub struct ExportVersion {
     /// `raw`, `vhd`, `vhd-fixed`, `vhdx`, `vmdk`, `vmdk-stream`, `qcow2`, `qcow2-compressed`.
+    #[schema(schema_with = crate::words::disk_format)]
     pub format: String,
     /// Absolute path on the server. It must not exist, unless `overwrite`.
     pub path: String,

@@ -11,6 +11,7 @@ mod machine;
 mod problem;
 mod repository;
 mod task;
+mod words;
 
 pub use connector::{Check, CheckOutcome, Connector, ConnectorTest, EditConnector, NewConnector};
 pub use layer::{
@@ -19,9 +20,7 @@ pub use layer::{
 };
 pub use machine::{Machine, Power};
 pub use problem::{Code, FieldError, Problem};
-pub use repository::{
-    CheckRepository, CollectGarbage, Doctor, Repository, RepositoryVersion, ServerInfo,
-};
+pub use repository::{CheckRepository, CollectGarbage, Doctor, Repository, RepositoryVersion, ServerInfo};
 pub use task::{AuditEntry, Event, Needs, Progress, Step, Task, TaskLogEntry};
 
 pub use shale_model::{LayerKind, VersionState};

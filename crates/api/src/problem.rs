@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What kind of answer this is. Scripts may rely on it; texts may change. The table below gives each its HTTP status.
+/// What kind of answer this is. Scripts may rely on it; texts may change.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {

@@ -16,6 +16,7 @@ pub struct Task {
     /// What it does, such as `Adding Version to Operating System Layer 'Win2022'.`
     pub title: String,
     /// `pending`, `running`, `action_required`, `canceling`, `done`, `failed`, `canceled`, `stuck`.
+    #[schema(schema_with = crate::words::task_state)]
     pub state: String,
     /// The steps, in order.
     pub steps: Vec<Step>,
@@ -65,6 +66,7 @@ pub struct Step {
     /// Its name.
     pub name: String,
     /// `pending`, `running`, `waiting`, `done`, `failed`, `undoing`, `undone`.
+    #[schema(schema_with = crate::words::step_state)]
     pub state: String,
     /// The latest note or error text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,12 +122,15 @@ pub struct TaskLogEntry {
 pub struct Event {
     /// Position in the stream.
     pub seq: i64,
-    /// `task`, `layer`, `version`, `connector`, `machine`; `reset` when the gap is too old to fill: read all again.
+    /// `task`, `layer`, `version` (and its machine), `connector`; `reset` when the gap is too old to fill: read all
+    /// again.
+    #[schema(schema_with = crate::words::event_kind)]
     pub kind: String,
     /// The object's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     /// `changed` or `deleted`.
+    #[schema(schema_with = crate::words::change)]
     pub change: String,
     /// The object itself, for tasks.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -44,9 +44,11 @@ impl App {
 /// A new catalog has a connector to this host, so that a newcomer can begin at once.
 async fn first_connector(catalog: &Catalog) -> Result<()> {
     let mut tx = catalog.begin().await?;
-    let untouched: bool = sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM audit) AND NOT EXISTS (SELECT 1 FROM connectors)")
-        .fetch_one(&mut *tx)
-        .await?;
+    let untouched: bool = sqlx::query_scalar(
+        "SELECT NOT EXISTS (SELECT 1 FROM audit) AND NOT EXISTS (SELECT 1 FROM connectors)",
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     if untouched {
         let row = ConnectorRow {
             id: Uuid::now_v7(),

@@ -35,12 +35,16 @@ pub async fn open(app: &App, id: Uuid, format: Format) -> Result<Image> {
     let row = VersionRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("version", id))?;
     let layer = LayerRow::get(&mut tx, row.layer_id).await?.map(|layer| layer.name).unwrap_or_default();
     if row.state != VersionState::Deployable {
-        return Err(Error::not_allowed(format!("The version '{}' is {}: it cannot be exported.", row.name, row.state)));
+        return Err(Error::not_allowed(format!(
+            "The version '{}' is {}: it cannot be exported.",
+            row.name, row.state
+        )));
     }
     let repository = app.world.repository.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let version = repository.version(id.into())?;
-        let length = shale_disk::exported_size(&StoredDisk(repository.version(id.into())?), format).ok().flatten();
+        let length =
+            shale_disk::exported_size(&StoredDisk(repository.version(id.into())?), format).ok().flatten();
         Ok::<_, shale_store::Error>((version, length))
     });
     let opened = opened.await.map_err(|e| Error::internal("opening a version failed").because(e))?;

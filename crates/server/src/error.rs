@@ -15,6 +15,8 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// The task that stands in the way.
     pub task_id: Option<Uuid>,
+    /// The HTTP status, where it says more than the code's own.
+    status: Option<u16>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -23,7 +25,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fields: Vec::new(), task_id: None, source: None }
+        Self { code, detail: detail.into(), fields: Vec::new(), task_id: None, status: None, source: None }
     }
 
     /// A bug, or damage that only a bug explains.
@@ -84,6 +86,17 @@ impl Error {
         self
     }
 
+    /// Sets the HTTP status, for what HTTP itself has a word for (405, 413, …).
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status.unwrap_or(self.code.status())
+    }
+
     /// The answer a client gets. The cause goes along: the administrator is the only user, and it names what to mend.
     pub fn problem(&self, request_id: &str) -> Problem {
         let code = serde_json::to_value(self.code).ok();
@@ -91,7 +104,7 @@ impl Error {
         Problem {
             kind: format!("urn:shale:problem:{code}"),
             title: self.code.title().into(),
-            status: self.code.status(),
+            status: self.status(),
             code: self.code,
             detail: chain(self),
             errors: self.fields.clone(),
@@ -127,7 +140,11 @@ impl std::error::Error for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let full = error.to_string().contains("disk is full");
-        let text = if full { "The disk with the catalog is full: make room." } else { "The catalog did not answer." };
+        let text = if full {
+            "The disk with the catalog is full: make room."
+        } else {
+            "The catalog did not answer."
+        };
         Self::unavailable(text).because(error)
     }
 }

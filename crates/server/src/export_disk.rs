@@ -34,8 +34,8 @@ pub fn run(args: &Args) -> Result<()> {
     let repository = Repository::open(&args.repository)?;
     let version = repository.version(args.version_id.into())?;
     let disk = shale_disk::table::grown(Arc::new(StoredDisk(version)), args.size)?;
-    let listener = listen(&args.socket)
-        .with_context(|| format!("cannot listen on {}", args.socket.display()))?;
+    let listener =
+        listen(&args.socket).with_context(|| format!("cannot listen on {}", args.socket.display()))?;
     let name = args.version_id.to_string();
     shale_disk::nbd::serve(listener, disk, &name, &AtomicBool::new(false))?;
     Ok(())

@@ -12,7 +12,8 @@ pub fn certificate(place: &Place) -> Result<(PathBuf, PathBuf)> {
     if cert.exists() && key.exists() {
         return Ok((cert, key));
     }
-    let names = std::iter::once("localhost".to_owned()).chain(host_name()).chain(["127.0.0.1".into(), "::1".into()]);
+    let names =
+        std::iter::once("localhost".to_owned()).chain(host_name()).chain(["127.0.0.1".into(), "::1".into()]);
     let made = rcgen::generate_simple_self_signed(names.collect::<Vec<_>>())
         .map_err(|e| Error::internal("a certificate cannot be made").because(e))?;
     write_secret(&key, made.signing_key.serialize_pem().as_bytes())?;
@@ -22,6 +23,7 @@ pub fn certificate(place: &Place) -> Result<(PathBuf, PathBuf)> {
 
 fn host_name() -> Option<String> {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    let plain =
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
     (plain && name != "localhost").then_some(name)
 }

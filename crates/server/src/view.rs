@@ -111,7 +111,8 @@ impl Scene {
     /// The open task that makes a version.
     pub fn maker(&self, version: Uuid) -> Option<&TaskRow> {
         let makes = |task: &&TaskRow| {
-            task.version_id == Some(version) && matches!(task.kind.as_str(), "import_os_layer" | "add_version")
+            task.version_id == Some(version)
+                && matches!(task.kind.as_str(), "import_os_layer" | "add_version")
         };
         self.open.iter().find(makes)
     }
@@ -185,7 +186,12 @@ impl Scene {
     }
 
     /// A packaging machine as people see it; none when the version has none.
-    pub async fn machine(&self, app: &App, tx: &mut Tx, version: &VersionRow) -> Result<Option<api::Machine>> {
+    pub async fn machine(
+        &self,
+        app: &App,
+        tx: &mut Tx,
+        version: &VersionRow,
+    ) -> Result<Option<api::Machine>> {
         let (Some(connector_id), Some(name)) = (version.connector_id, version.machine_name.clone()) else {
             return Ok(None);
         };
@@ -248,12 +254,15 @@ pub fn power_of(seen: &Sight) -> Power {
 /// Asks a version's connector how its machine stands.
 pub async fn observe(app: &App, tx: &mut Tx, version: &VersionRow) -> Result<Sight> {
     let Some(id) = version.connector_id else { return Ok(Some(Observed::absent())) };
-    let row = ConnectorRow::get(tx, id).await?.ok_or_else(|| Error::not_found("connector configuration", id))?;
+    let row =
+        ConnectorRow::get(tx, id).await?.ok_or_else(|| Error::not_found("connector configuration", id))?;
     let (world, tag) = (app.world.clone(), version.id.to_string());
     let seen = tokio::task::spawn_blocking(move || {
         let connector = world.connector(&row)?;
         let seen = Tag::parse(&tag).and_then(|tag| connector.observe(&tag));
-        seen.map_err(|e| Error::unavailable(format!("The connector '{}' did not answer.", row.name)).because(e))
+        seen.map_err(|e| {
+            Error::unavailable(format!("The connector '{}' did not answer.", row.name)).because(e)
+        })
     });
     Ok(Some(seen.await.map_err(|e| Error::internal("looking at a machine failed").because(e))??))
 }
@@ -265,7 +274,9 @@ pub fn phase(summary: &Summary) -> TaskPhase {
         (Some(_), _) => TaskPhase::Ended,
         (None, State::Canceling) => TaskPhase::Canceling,
         (None, _) if summary.cancelable => TaskPhase::Open,
-        (None, _) if summary.steps.iter().any(|s| matches!(s.state, StepState::Undoing | StepState::Undone)) => {
+        (None, _)
+            if summary.steps.iter().any(|s| matches!(s.state, StepState::Undoing | StepState::Undone)) =>
+        {
             TaskPhase::Undoing
         }
         (None, _) => TaskPhase::Committing,
@@ -280,6 +291,8 @@ pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
     let (progress, note) = progress.map_or((None, None), |(progress, note)| (Some(progress), note));
     let state = match (&row.ending, &summary) {
         (Some(ending), _) => ending.clone(),
+        // It has not ended for anybody until its row says so: only then its layer is free and its error known.
+        (None, Some(summary)) if summary.ending.is_some() => State::Running.to_string(),
         (None, Some(summary)) => summary.state.to_string(),
         (None, None) => State::Stuck.to_string(),
     };

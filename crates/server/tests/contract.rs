@@ -27,7 +27,10 @@ fn operations(document: &Value) -> Vec<(String, &Value)> {
 #[test]
 fn the_committed_contract_is_what_the_server_says() {
     let now = serde_json::to_string_pretty(&shale_server::http::document()).unwrap() + "\n";
-    assert!(committed() == now, "openapi.json is not up to date. run: cargo run -p shale-server -- openapi > openapi.json");
+    assert!(
+        committed() == now,
+        "openapi.json is not up to date. run: cargo run -p shale-server -- openapi > openapi.json"
+    );
 }
 
 #[test]
@@ -51,7 +54,10 @@ fn operations_have_ids_of_their_own_that_say_what_they_do() {
         assert!(id.contains('_') && id == id.to_lowercase(), "{name}: {id} is not a verb and a noun");
         let tag = operation["tags"][0].as_str().unwrap();
         assert!(tags.contains(tag), "{name}: the tag {tag} is not described");
-        assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{name} is not described");
+        assert!(
+            operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+            "{name} is not described"
+        );
     }
     assert!(seen.len() > 30, "{}", seen.len());
 }

@@ -17,7 +17,7 @@ use crate::step::{Context, Kind, Link, Outcome, Progress, Step, StepError};
 use crate::sweep::Crash;
 use serde_json::Value;
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -102,6 +102,9 @@ pub struct Runner {
     observer: Arc<dyn Observer>,
     /// The tasks that are driven now, each with its cancel flag. Also the lock of all decisions.
     driven: Mutex<HashMap<String, Arc<AtomicBool>>>,
+    /// The same tasks for those who only look. Never locked while the journal works: a look waits for nobody, also
+    /// where who looks holds what the journal waits for.
+    running: Mutex<HashSet<String>>,
 }
 
 type Driven<'a> = MutexGuard<'a, HashMap<String, Arc<AtomicBool>>>;
@@ -116,7 +119,7 @@ enum Turn {
 impl Runner {
     /// A runner over `journal`.
     pub fn new(journal: Arc<dyn Journal>, clock: Arc<dyn Clock>, observer: Arc<dyn Observer>) -> Self {
-        Self { journal, clock, observer, driven: Mutex::default() }
+        Self { journal, clock, observer, driven: Mutex::default(), running: Mutex::default() }
     }
 
     /// Takes `task` as far as it goes without a person, in this thread. Call it for every task that is neither
@@ -203,7 +206,16 @@ impl Runner {
 
     /// Whether a thread drives `task` now.
     pub fn is_running(&self, task: &str) -> bool {
-        self.lock().contains_key(task)
+        self.running().contains(task)
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, driven: &mut Driven<'_>, task: &str) {
+        driven.remove(task);
+        self.running().remove(task);
     }
 
     fn lock(&self) -> Driven<'_> {
@@ -230,7 +242,7 @@ impl Runner {
         let begin = match &next {
             Next::Wait { .. } | Next::End(_) => {
                 // Left under the lock: whoever answers from now on finds the task free and drives it.
-                driven.remove(seat.task);
+                self.leave(&mut driven, seat.task);
                 return Ok(Turn::Leave(match next {
                     Next::End(ending) => Drive::Ended(ending),
                     _ => Drive::Waiting(replay.needs().cloned().unwrap_or_default()),
@@ -355,6 +367,7 @@ impl<'a> Seat<'a> {
         }
         let cancel = Arc::new(AtomicBool::new(false));
         driven.insert(task.to_owned(), cancel.clone());
+        runner.running().insert(task.to_owned());
         Some(Self { runner, task, cancel })
     }
 
@@ -368,7 +381,7 @@ impl Drop for Seat<'_> {
         let mut driven = self.runner.lock();
         // After a `Leave` another drive may have the seat already.
         if driven.get(self.task).is_some_and(|flag| Arc::ptr_eq(flag, &self.cancel)) {
-            driven.remove(self.task);
+            self.runner.leave(&mut driven, self.task);
         }
     }
 }

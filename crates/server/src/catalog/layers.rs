@@ -115,9 +115,11 @@ impl LayerRow {
 
     /// Removes it and all its versions' rows; one that is not there is fine.
     pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
-        sqlx::query("DELETE FROM versions WHERE layer_id = $1").bind(id.to_string()).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM versions WHERE layer_id = $1")
+            .bind(id.to_string())
+            .execute(&mut **tx)
+            .await?;
         sqlx::query("DELETE FROM layers WHERE id = $1").bind(id.to_string()).execute(&mut **tx).await?;
         Ok(())
     }
 }
-

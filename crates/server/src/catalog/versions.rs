@@ -68,7 +68,8 @@ pub(super) fn sql(head: &'static str, tail: &'static str) -> sqlx::AssertSqlSafe
 /// A column that holds a UUID.
 pub(super) fn id(row: &SqliteRow, column: &str) -> Result<Uuid> {
     let text: String = row.try_get(column)?;
-    Uuid::parse_str(&text).map_err(|e| Error::internal(format!("the catalog holds a bad id {text:?}")).because(e))
+    Uuid::parse_str(&text)
+        .map_err(|e| Error::internal(format!("the catalog holds a bad id {text:?}")).because(e))
 }
 
 /// A column that may hold a UUID.

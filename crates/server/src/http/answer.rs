@@ -1,5 +1,6 @@
 //! Answers: errors as problem+json, bodies and queries that say what is wrong with them, pages.
 
+use super::BODY_LIMIT;
 use crate::catalog::Window;
 use crate::error::{Error, chain};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -21,7 +22,7 @@ struct Failed(std::sync::Arc<Error>);
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
         response.extensions_mut().insert(Failed(std::sync::Arc::new(self)));
         response
@@ -38,7 +39,9 @@ pub async fn name_request(request: Request, next: Next) -> Response {
             Code::Internal | Code::Unavailable => {
                 tracing::error!(request = name, %method, path, error = chain(error.as_ref()), "request failed");
             }
-            _ => tracing::info!(request = name, %method, path, error = chain(error.as_ref()), "request refused"),
+            _ => {
+                tracing::info!(request = name, %method, path, error = chain(error.as_ref()), "request refused")
+            }
         }
         let status = response.status();
         response = (status, axum::Json(error.problem(&name))).into_response();
@@ -59,7 +62,8 @@ pub async fn no_such_path(request: Request) -> Error {
 }
 
 pub async fn no_such_method(request: Request) -> Error {
-    Error::invalid(format!("{} cannot be done with {}.", request.method(), request.uri().path()))
+    let text = format!("{} cannot be done with {}.", request.method(), request.uri().path());
+    Error::invalid(text).with_status(405)
 }
 
 /// A JSON body; one that does not fit is a problem with the reason.
@@ -69,8 +73,19 @@ pub struct Body<T>(pub T);
 
 impl From<JsonRejection> for Error {
     fn from(rejection: JsonRejection) -> Self {
-        Self::invalid(format!("The body of the request is not valid: {}.", rejection.body_text()))
+        unfit_body(rejection.status(), &rejection.body_text())
     }
+}
+
+/// A body that cannot be used: too large (413), of another type (415), no JSON (400), or of another shape (422).
+fn unfit_body(status: StatusCode, why: &str) -> Error {
+    let text = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            format!("The body of the request is larger than {BODY_LIMIT} bytes.")
+        }
+        _ => format!("The body of the request is not valid: {}.", why.trim_end_matches('.')),
+    };
+    Error::invalid(text).with_status(status.as_u16())
 }
 
 /// A JSON body that may be left out.
@@ -82,13 +97,15 @@ impl<S: Send + Sync, T: Default + serde::de::DeserializeOwned> FromRequest<S> fo
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let bytes = axum::body::Bytes::from_request(request, state)
             .await
-            .map_err(|e| Error::invalid(format!("The body of the request cannot be read: {}.", e.body_text())))?;
+            .map_err(|e| unfit_body(e.status(), &e.body_text()))?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|e| Error::invalid(format!("The body of the request is not valid: {e}.")))
+        serde_json::from_slice(&bytes).map(Self).map_err(|e| {
+            let shape = e.is_data();
+            let status = if shape { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::BAD_REQUEST };
+            unfit_body(status, &e.to_string())
+        })
     }
 }
 
@@ -119,6 +136,7 @@ impl From<PathRejection> for Error {
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// How many items, 1 to 1,000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: Option<i64>,
     /// From the page before.
     pub page_token: Option<String>,

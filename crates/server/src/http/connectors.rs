@@ -9,15 +9,13 @@ use crate::view::Scene;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use shale_api::{
-    Check, CheckOutcome, Comment, Connector, ConnectorTest, EditConnector, NewConnector, Page, Problem,
-};
+use shale_api::{Check, CheckOutcome, Comment, Connector, ConnectorTest, EditConnector, NewConnector, Page};
 use shale_connector::Outcome;
 use uuid::Uuid;
 
 /// List connector configurations, by name.
 #[utoipa::path(get, path = "/connectors", tag = "connectors", operation_id = "list_connectors",
-    responses((status = 200, body = Page<Connector>), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Page<Connector>)))]
 pub async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
     let mut tx = app.world.catalog.read().await?;
     let scene = Scene::read(&mut tx).await?;
@@ -28,7 +26,7 @@ pub async fn list(State(app): State<App>) -> Answer<Json<Page<Connector>>> {
 
 /// Make a connector configuration.
 #[utoipa::path(post, path = "/connectors", tag = "connectors", operation_id = "create_connector",
-    request_body = NewConnector, responses((status = 201, body = Connector), (status = "4XX", body = Problem)))]
+    request_body = NewConnector, responses((status = 201, body = Connector)))]
 pub async fn create(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -44,7 +42,7 @@ async fn find(app: &App, id: Uuid) -> Answer<ConnectorRow> {
 
 /// Show a connector configuration.
 #[utoipa::path(get, path = "/connectors/{id}", tag = "connectors", operation_id = "show_connector",
-    params(("id" = Uuid, Path)), responses((status = 200, body = Connector), (status = "4XX", body = Problem)))]
+    params(("id" = Uuid, Path)), responses((status = 200, body = Connector)))]
 pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<Connector>> {
     let row = find(&app, id).await?;
     let mut tx = app.world.catalog.read().await?;
@@ -54,7 +52,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<C
 /// Change a connector configuration.
 #[utoipa::path(patch, path = "/connectors/{id}", tag = "connectors", operation_id = "edit_connector",
     params(("id" = Uuid, Path)), request_body = EditConnector,
-    responses((status = 200, body = Connector), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Connector)))]
 pub async fn edit(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -67,7 +65,7 @@ pub async fn edit(
 /// Delete a connector configuration that nothing uses.
 #[utoipa::path(delete, path = "/connectors/{id}", tag = "connectors", operation_id = "delete_connector",
     params(("id" = Uuid, Path)), request_body = Option<Comment>,
-    responses((status = 204), (status = "4XX", body = Problem)))]
+    responses((status = 204)))]
 pub async fn delete(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -80,7 +78,7 @@ pub async fn delete(
 
 /// Test a connector configuration, line by line.
 #[utoipa::path(post, path = "/connectors/{id}/test", tag = "connectors", operation_id = "test_connector",
-    params(("id" = Uuid, Path)), responses((status = 200, body = ConnectorTest), (status = "4XX", body = Problem)))]
+    params(("id" = Uuid, Path)), responses((status = 200, body = ConnectorTest)))]
 pub async fn test(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<ConnectorTest>> {
     let checks = checks_of(&app, find(&app, id).await?).await?;
     let ok = checks.iter().all(|check| check.outcome != CheckOutcome::Failed);
@@ -91,7 +89,8 @@ pub async fn test(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<C
 pub async fn checks_of(app: &App, row: ConnectorRow) -> Answer<Vec<Check>> {
     let world = app.world.clone();
     let tested = tokio::task::spawn_blocking(move || Ok(world.connector(&row)?.test()));
-    let checks: Answer<_> = tested.await.map_err(|e| Error::internal("a connector's test failed").because(e))?;
+    let checks: Answer<_> =
+        tested.await.map_err(|e| Error::internal("a connector's test failed").because(e))?;
     let shown = |check: shale_connector::Check| Check {
         name: check.name,
         outcome: match check.outcome {

@@ -11,7 +11,7 @@ use axum::response::Sse;
 use axum::response::sse::{Event as Sent, KeepAlive};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
-use shale_api::{Event, Problem};
+use shale_api::Event;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio_stream::wrappers::BroadcastStream;
@@ -29,9 +29,9 @@ pub struct Which {
 }
 
 /// Watch what changes. A `reset` event means that some were missed: read again what is shown.
-#[utoipa::path(get, path = "/events", tag = "events", operation_id = "events", params(Which,
+#[utoipa::path(get, path = "/events", tag = "events", operation_id = "watch_events", params(Which,
     ("Last-Event-ID" = Option<i64>, Header, description = "The last event seen: go on behind it.")),
-    responses((status = 200, content_type = "text/event-stream", body = Event), (status = "4XX", body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = Event)))]
 pub async fn stream(
     State(app): State<App>,
     Query(which): Query<Which>,
@@ -41,7 +41,7 @@ pub async fn stream(
     let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let (missed, receiver) = app.feed.watch(after);
     let newest = app.feed.newest();
-    let reset = missed.is_none().then(|| Signal::Reset(newest));
+    let reset = missed.is_none().then_some(Signal::Reset(newest));
     let missed = missed.unwrap_or_default().into_iter().map(Signal::Change);
     let live = BroadcastStream::new(receiver).map({
         let feed = app.feed.clone();
@@ -78,7 +78,13 @@ async fn told(app: &App, signal: Signal) -> Event {
                 _ => None,
             };
             let what = if change.deleted { "deleted" } else { "changed" };
-            Event { seq: change.seq, kind: change.kind.into(), id: Some(change.id), change: what.into(), task }
+            Event {
+                seq: change.seq,
+                kind: change.kind.into(),
+                id: Some(change.id),
+                change: what.into(),
+                task,
+            }
         }
     }
 }

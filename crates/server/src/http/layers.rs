@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{Comment, EditLayer, Layer, LayerCreated, LayerKind, NewLayer, Page, Problem, Task};
+use shale_api::{Comment, EditLayer, Layer, LayerCreated, LayerKind, NewLayer, Page, Task};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -23,14 +23,15 @@ pub struct Which {
     /// Only the one with this name.
     name: Option<String>,
     /// How many items, 1 to 1,000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<i64>,
     /// From the page before.
     page_token: Option<String>,
 }
 
 /// List layers, oldest first.
-#[utoipa::path(get, path = "/layers", tag = "layers", params(Which),
-    responses((status = 200, body = Page<Layer>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/layers", tag = "layers", operation_id = "list_layers", params(Which),
+    responses((status = 200, body = Page<Layer>)))]
 pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<Json<Page<Layer>>> {
     let paging = Paging { limit: which.limit, page_token: which.page_token };
     let mut tx = app.world.catalog.read().await?;
@@ -45,8 +46,8 @@ pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<
 }
 
 /// Create an OS layer from a disk.
-#[utoipa::path(post, path = "/layers", tag = "layers", request_body = NewLayer,
-    responses((status = 201, body = LayerCreated), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/layers", tag = "layers", operation_id = "create_layer", request_body = NewLayer,
+    responses((status = 201, body = LayerCreated)))]
 pub async fn create(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -56,8 +57,8 @@ pub async fn create(
 }
 
 /// Show a layer.
-#[utoipa::path(get, path = "/layers/{id}", tag = "layers", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Layer), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/layers/{id}", tag = "layers", operation_id = "show_layer", params(("id" = Uuid, Path)),
+    responses((status = 200, body = Layer)))]
 pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<Layer>> {
     let mut tx = app.world.catalog.read().await?;
     let row = LayerRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("layer", id))?;
@@ -66,8 +67,8 @@ pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<L
 }
 
 /// Change a layer's name or description.
-#[utoipa::path(patch, path = "/layers/{id}", tag = "layers", params(("id" = Uuid, Path)), request_body = EditLayer,
-    responses((status = 200, body = Layer), (status = "4XX", body = Problem)))]
+#[utoipa::path(patch, path = "/layers/{id}", tag = "layers", operation_id = "edit_layer", params(("id" = Uuid, Path)), request_body = EditLayer,
+    responses((status = 200, body = Layer)))]
 pub async fn edit(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -78,8 +79,8 @@ pub async fn edit(
 }
 
 /// Delete a layer with all its versions.
-#[utoipa::path(delete, path = "/layers/{id}", tag = "layers", params(("id" = Uuid, Path)),
-    request_body = Option<Comment>, responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/layers/{id}", tag = "layers", operation_id = "delete_layer", params(("id" = Uuid, Path)),
+    request_body = Option<Comment>, responses((status = 202, body = Task)))]
 pub async fn delete(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,

@@ -73,7 +73,8 @@ async fn bind_https(
     router: &Router,
     handle: axum_server::Handle<SocketAddr>,
 ) -> Result<(SocketAddr, HttpsTask)> {
-    let cannot = |e: std::io::Error| Error::unavailable(format!("{address} cannot be listened on.")).because(e);
+    let cannot =
+        |e: std::io::Error| Error::unavailable(format!("{address} cannot be listened on.")).because(e);
     let (cert, key) = tls::certificate(place)?;
     let config = RustlsConfig::from_pem_file(&cert, &key).await.map_err(|e| {
         Error::unavailable(format!("The certificate {} cannot be used.", cert.display())).because(e)

@@ -8,7 +8,7 @@ use crate::requests::{self, Actor, MachineOrder};
 use crate::view::Scene;
 use axum::extract::State;
 use axum::{Extension, Json};
-use shale_api::{Machine, Page, Problem};
+use shale_api::{Machine, Page};
 use std::io::{Read, Seek, SeekFrom};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ const SERIAL_LIMIT: u64 = 1 << 20;
 
 /// List the packaging machines.
 #[utoipa::path(get, path = "/machines", tag = "machines", operation_id = "list_machines",
-    responses((status = 200, body = Page<Machine>), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Page<Machine>)))]
 pub async fn list(State(app): State<App>) -> Answer<Json<Page<Machine>>> {
     let mut tx = app.world.catalog.read().await?;
     let scene = Scene::read(&mut tx).await?;
@@ -37,14 +37,14 @@ async fn find(app: &App, id: Uuid) -> Answer<Machine> {
 
 /// Show a packaging machine.
 #[utoipa::path(get, path = "/machines/{id}", tag = "machines", operation_id = "show_machine",
-    params(("id" = Uuid, Path)), responses((status = 200, body = Machine), (status = "4XX", body = Problem)))]
+    params(("id" = Uuid, Path)), responses((status = 200, body = Machine)))]
 pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<Machine>> {
     Ok(Json(find(&app, id).await?))
 }
 
 /// Power a packaging machine on.
-#[utoipa::path(post, path = "/machines/{id}/power_on", tag = "machines", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Machine), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/machines/{id}/power_on", tag = "machines", operation_id = "power_on_machine", params(("id" = Uuid, Path)),
+    responses((status = 200, body = Machine)))]
 pub async fn power_on(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -54,8 +54,8 @@ pub async fn power_on(
 }
 
 /// Ask the guest of a packaging machine to shut down.
-#[utoipa::path(post, path = "/machines/{id}/shut_down", tag = "machines", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Machine), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/machines/{id}/shut_down", tag = "machines", operation_id = "shut_down_machine", params(("id" = Uuid, Path)),
+    responses((status = 200, body = Machine)))]
 pub async fn shut_down(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -65,8 +65,8 @@ pub async fn shut_down(
 }
 
 /// Power a packaging machine off at once, without asking its guest.
-#[utoipa::path(post, path = "/machines/{id}/power_off", tag = "machines", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Machine), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/machines/{id}/power_off", tag = "machines", operation_id = "power_off_machine", params(("id" = Uuid, Path)),
+    responses((status = 200, body = Machine)))]
 pub async fn power_off(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -76,8 +76,8 @@ pub async fn power_off(
 }
 
 /// Read the serial console's log of a packaging machine: its last MiB.
-#[utoipa::path(get, path = "/machines/{id}/serial", tag = "machines", params(("id" = Uuid, Path)),
-    responses((status = 200, content_type = "text/plain", body = String), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/machines/{id}/serial", tag = "machines", operation_id = "read_serial_log", params(("id" = Uuid, Path)),
+    responses((status = 200, content_type = "text/plain", body = String)))]
 pub async fn serial(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<String> {
     let machine = find(&app, id).await?;
     let path = machine.serial_log.ok_or_else(|| Error::not_found("serial log of the machine", id))?;

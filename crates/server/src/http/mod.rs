@@ -4,6 +4,7 @@
 
 mod answer;
 mod connectors;
+mod contract;
 mod events;
 mod layers;
 mod listen;
@@ -13,12 +14,12 @@ mod system;
 mod tasks;
 mod versions;
 
+pub use contract::document;
 pub use listen::serve;
 
 use crate::app::App;
 use axum::Router;
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -34,6 +35,16 @@ const BODY_LIMIT: usize = 1 << 20;
         version = "1",
         description = "Manages operating-system images as layers with versions. Conventions: docs/api.md.",
         license(name = "GPL-3.0-or-later", identifier = "GPL-3.0-or-later")
+    ),
+    tags(
+        (name = "layers", description = "Named things that have versions."),
+        (name = "versions", description = "States of a layer: made in a packaging machine, never changed after."),
+        (name = "machines", description = "Packaging machines, by the id of the version that is made in them."),
+        (name = "tasks", description = "Long operations: they survive restarts, may wait for a person, can be cancelled."),
+        (name = "connectors", description = "Stored values that tell how to reach a platform."),
+        (name = "repository", description = "Where versions are stored."),
+        (name = "events", description = "What changes, as it changes."),
+        (name = "system", description = "The server itself.")
     ),
     components(schemas(shale_api::Problem, shale_api::Code, shale_api::FieldError, shale_api::Event))
 )]
@@ -72,15 +83,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(system::version))
 }
 
-/// The contract, as it is committed in `openapi.json`.
-pub fn document() -> Document {
-    let (_, document) = OpenApiRouter::with_openapi(Api::openapi()).nest(BASE, api()).split_for_parts();
-    document
-}
-
 /// The API for callers who need show nothing more; HTTPS adds the token in front of it.
 pub fn router(app: App) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Api::openapi()).nest(BASE, api()).split_for_parts();
+    let document = contract::complete(document);
     let router = router
         .route("/healthz", axum::routing::get(system::healthy))
         .route("/readyz", axum::routing::get(system::ready))

@@ -8,11 +8,11 @@ use crate::requests::{self, Actor};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use shale_api::{CheckRepository, CollectGarbage, Problem, Repository, RepositoryVersion, Task};
+use shale_api::{CheckRepository, CollectGarbage, Repository, RepositoryVersion, Task};
 
 /// Show what the repository holds.
 #[utoipa::path(get, path = "/repository", tag = "repository", operation_id = "show_repository",
-    responses((status = 200, body = Repository), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Repository)))]
 pub async fn show(State(app): State<App>) -> Answer<Json<Repository>> {
     let world = app.world.clone();
     let read = tokio::task::spawn_blocking(move || {
@@ -20,13 +20,15 @@ pub async fn show(State(app): State<App>) -> Answer<Json<Repository>> {
         let free = rustix::fs::statvfs(world.repository.directory())
             .map(|found| found.f_bavail * found.f_frsize)
             .map_err(|e| {
-                let text = format!("the room left in {} is not known", world.repository.directory().display());
+                let text =
+                    format!("the room left in {} is not known", world.repository.directory().display());
                 shale_store::Error::io(text, e.into())
             })?;
         Ok::<_, shale_store::Error>((stats, free))
     });
     let read = read.await.map_err(|e| Error::internal("reading the repository failed").because(e))?;
-    let (stats, free_bytes) = read.map_err(|e| Error::unavailable("The repository did not answer.").because(e))?;
+    let (stats, free_bytes) =
+        read.map_err(|e| Error::unavailable("The repository did not answer.").because(e))?;
     let mut tx = app.world.catalog.read().await?;
     let mut versions = Vec::with_capacity(stats.versions.len());
     for share in &stats.versions {
@@ -56,8 +58,8 @@ pub async fn show(State(app): State<App>) -> Answer<Json<Repository>> {
 }
 
 /// Check the repository.
-#[utoipa::path(post, path = "/repository/check", tag = "repository", request_body = Option<CheckRepository>,
-    responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/repository/check", tag = "repository", operation_id = "check_repository", request_body = Option<CheckRepository>,
+    responses((status = 202, body = Task)))]
 pub async fn check(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -67,8 +69,8 @@ pub async fn check(
 }
 
 /// Collect what no version needs any more.
-#[utoipa::path(post, path = "/repository/gc", tag = "repository", request_body = Option<CollectGarbage>,
-    responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/repository/gc", tag = "repository", operation_id = "collect_garbage", request_body = Option<CollectGarbage>,
+    responses((status = 202, body = Task)))]
 pub async fn collect(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,

@@ -8,14 +8,14 @@ use crate::error::Error;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use shale_api::{AuditEntry, Check, CheckOutcome, Doctor, Page, Problem, ServerInfo};
+use shale_api::{AuditEntry, Check, CheckOutcome, Doctor, Page, ServerInfo};
 
 /// Free room in the data directory below which people are warned.
 const LITTLE_ROOM: u64 = 10 << 30;
 
 /// List who did what, newest first.
-#[utoipa::path(get, path = "/audit", tag = "system", params(Paging),
-    responses((status = 200, body = Page<AuditEntry>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/audit", tag = "system", operation_id = "list_audit", params(Paging),
+    responses((status = 200, body = Page<AuditEntry>)))]
 pub async fn audit(State(app): State<App>, Query(paging): Query<Paging>) -> Answer<Json<Page<AuditEntry>>> {
     let mut tx = app.world.catalog.read().await?;
     let rows = audit_entries(&mut tx, &paging.window()?).await?;
@@ -23,7 +23,7 @@ pub async fn audit(State(app): State<App>, Query(paging): Query<Paging>) -> Answ
 }
 
 /// Look at the server and its host, line by line.
-#[utoipa::path(get, path = "/doctor", tag = "system", responses((status = 200, body = Doctor), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/doctor", tag = "system", operation_id = "examine_server", responses((status = 200, body = Doctor)))]
 pub async fn doctor(State(app): State<App>) -> Answer<Json<Doctor>> {
     let mut checks = vec![room(&app)];
     let mut tx = app.world.catalog.read().await?;
@@ -40,7 +40,9 @@ pub async fn doctor(State(app): State<App>) -> Answer<Json<Doctor>> {
     for row in rows {
         let name = row.name.clone();
         let found = checks_of(&app, row).await?;
-        checks.extend(found.into_iter().map(|check| Check { name: format!("{name}: {}", check.name), ..check }));
+        checks.extend(
+            found.into_iter().map(|check| Check { name: format!("{name}: {}", check.name), ..check }),
+        );
     }
     let ok = checks.iter().all(|check| check.outcome != CheckOutcome::Failed);
     Ok(Json(Doctor { ok, checks }))
@@ -61,7 +63,7 @@ fn room(app: &App) -> Check {
 }
 
 /// Which server this is.
-#[utoipa::path(get, path = "/version", tag = "system", operation_id = "server_version",
+#[utoipa::path(get, path = "/version", tag = "system", operation_id = "show_server",
     responses((status = 200, body = ServerInfo)))]
 pub async fn version() -> Json<ServerInfo> {
     Json(ServerInfo { name: "shaled".into(), version: env!("CARGO_PKG_VERSION").into(), api: "v1".into() })

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{Comment, Page, Problem, Task, TaskLogEntry};
+use shale_api::{Comment, Page, Task, TaskLogEntry};
 use std::time::Duration;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -29,6 +29,7 @@ pub struct Which {
     /// Only those on this version.
     version_id: Option<Uuid>,
     /// How many items, 1 to 1,000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<i64>,
     /// From the page before.
     page_token: Option<String>,
@@ -52,7 +53,7 @@ impl Which {
 
 /// List tasks, newest first.
 #[utoipa::path(get, path = "/tasks", tag = "tasks", operation_id = "list_tasks", params(Which),
-    responses((status = 200, body = Page<Task>), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Page<Task>)))]
 pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<Json<Page<Task>>> {
     let filter = which.filter()?;
     let paging = Paging { limit: which.limit, page_token: which.page_token };
@@ -76,8 +77,12 @@ pub struct Wait {
 
 /// Show a task; with `wait`, as soon as it has ended or needs a person.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", operation_id = "show_task", params(("id" = Uuid, Path), Wait),
-    responses((status = 200, body = Task), (status = "4XX", body = Problem)))]
-pub async fn show(State(app): State<App>, Path(id): Path<Uuid>, Query(wait): Query<Wait>) -> Answer<Json<Task>> {
+    responses((status = 200, body = Task)))]
+pub async fn show(
+    State(app): State<App>,
+    Path(id): Path<Uuid>,
+    Query(wait): Query<Wait>,
+) -> Answer<Json<Task>> {
     let patience = Duration::from_secs(wait.wait.unwrap_or(0).min(WAIT_LIMIT));
     let deadline = tokio::time::Instant::now() + patience;
     // Watched from before the first look, so that no change falls between.
@@ -107,8 +112,8 @@ async fn look(app: &App, id: Uuid) -> Answer<Task> {
 }
 
 /// Cancel a task: what it made is removed.
-#[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", params(("id" = Uuid, Path)),
-    request_body = Option<Comment>, responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", operation_id = "cancel_task", params(("id" = Uuid, Path)),
+    request_body = Option<Comment>, responses((status = 202, body = Task)))]
 pub async fn cancel(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -119,8 +124,8 @@ pub async fn cancel(
 }
 
 /// Try a stuck task again, where it stopped.
-#[utoipa::path(post, path = "/tasks/{id}/retry", tag = "tasks", params(("id" = Uuid, Path)),
-    request_body = Option<Comment>, responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/tasks/{id}/retry", tag = "tasks", operation_id = "retry_task", params(("id" = Uuid, Path)),
+    request_body = Option<Comment>, responses((status = 202, body = Task)))]
 pub async fn retry(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -131,9 +136,9 @@ pub async fn retry(
 }
 
 /// Read a task's log as it was written (docs/formats/task-log.md).
-#[utoipa::path(get, path = "/tasks/{id}/log", tag = "tasks", operation_id = "task_log",
+#[utoipa::path(get, path = "/tasks/{id}/log", tag = "tasks", operation_id = "list_task_log",
     params(("id" = Uuid, Path), Paging),
-    responses((status = 200, body = Page<TaskLogEntry>), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Page<TaskLogEntry>)))]
 pub async fn log(
     State(app): State<App>,
     Path(id): Path<Uuid>,

@@ -13,16 +13,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{
-    AddVersion, Comment, EditVersion, ExportVersion, Page, Problem, Task, Version, VersionCreated,
-};
+use shale_api::{AddVersion, Comment, EditVersion, ExportVersion, Page, Task, Version, VersionCreated};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// List a layer's versions, oldest first.
 #[utoipa::path(get, path = "/layers/{id}/versions", tag = "versions", operation_id = "list_versions",
     params(("id" = Uuid, Path), Paging),
-    responses((status = 200, body = Page<Version>), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Page<Version>)))]
 pub async fn list(
     State(app): State<App>,
     Path(id): Path<Uuid>,
@@ -43,7 +41,7 @@ pub async fn list(
 /// Add a version: a packaging machine is made, and waits for a person.
 #[utoipa::path(post, path = "/layers/{id}/versions", tag = "versions", operation_id = "add_version",
     params(("id" = Uuid, Path)), request_body = AddVersion,
-    responses((status = 201, body = VersionCreated), (status = "4XX", body = Problem)))]
+    responses((status = 201, body = VersionCreated)))]
 pub async fn add(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -55,7 +53,7 @@ pub async fn add(
 
 /// Show a version.
 #[utoipa::path(get, path = "/versions/{id}", tag = "versions", operation_id = "show_version",
-    params(("id" = Uuid, Path)), responses((status = 200, body = Version), (status = "4XX", body = Problem)))]
+    params(("id" = Uuid, Path)), responses((status = 200, body = Version)))]
 pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<Version>> {
     let mut tx = app.world.catalog.read().await?;
     let row = VersionRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("version", id))?;
@@ -66,7 +64,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<V
 /// Change a version's name or description.
 #[utoipa::path(patch, path = "/versions/{id}", tag = "versions", operation_id = "edit_version",
     params(("id" = Uuid, Path)), request_body = EditVersion,
-    responses((status = 200, body = Version), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Version)))]
 pub async fn edit(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -79,7 +77,7 @@ pub async fn edit(
 /// Delete a version.
 #[utoipa::path(delete, path = "/versions/{id}", tag = "versions", operation_id = "delete_version",
     params(("id" = Uuid, Path)), request_body = Option<Comment>,
-    responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+    responses((status = 202, body = Task)))]
 pub async fn delete(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -90,8 +88,8 @@ pub async fn delete(
 }
 
 /// Finalize a version: what was changed in its packaging machine is taken. The machine must be off.
-#[utoipa::path(post, path = "/versions/{id}/finalize", tag = "versions", params(("id" = Uuid, Path)),
-    request_body = Option<Comment>, responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/versions/{id}/finalize", tag = "versions", operation_id = "finalize_version", params(("id" = Uuid, Path)),
+    request_body = Option<Comment>, responses((status = 202, body = Task)))]
 pub async fn finalize(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -102,8 +100,8 @@ pub async fn finalize(
 }
 
 /// Verify a version: every block is read and compared with its digest.
-#[utoipa::path(post, path = "/versions/{id}/verify", tag = "versions", params(("id" = Uuid, Path)),
-    request_body = Option<Comment>, responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/versions/{id}/verify", tag = "versions", operation_id = "verify_version", params(("id" = Uuid, Path)),
+    request_body = Option<Comment>, responses((status = 202, body = Task)))]
 pub async fn verify(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -114,8 +112,8 @@ pub async fn verify(
 }
 
 /// Export a version to a disk image on the server.
-#[utoipa::path(post, path = "/versions/{id}/export", tag = "versions", params(("id" = Uuid, Path)),
-    request_body = ExportVersion, responses((status = 202, body = Task), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/versions/{id}/export", tag = "versions", operation_id = "export_version", params(("id" = Uuid, Path)),
+    request_body = ExportVersion, responses((status = 202, body = Task)))]
 pub async fn export(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
@@ -134,9 +132,13 @@ pub struct As {
 }
 
 /// Download a version as a disk image, as it is made.
-#[utoipa::path(get, path = "/versions/{id}/disk", tag = "versions", params(("id" = Uuid, Path), As),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = "4XX", body = Problem)))]
-pub async fn download(State(app): State<App>, Path(id): Path<Uuid>, Query(wanted): Query<As>) -> Answer<Response> {
+#[utoipa::path(get, path = "/versions/{id}/disk", tag = "versions", operation_id = "download_version", params(("id" = Uuid, Path), As),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)))]
+pub async fn download(
+    State(app): State<App>,
+    Path(id): Path<Uuid>,
+    Query(wanted): Query<As>,
+) -> Answer<Response> {
     let format = requests::format(&wanted.format)?;
     let image = download::open(&app, id, format).await?;
     let name = image.file_name.clone();

@@ -82,10 +82,15 @@ async fn get(tx: &mut Tx, id: Uuid) -> Result<ConnectorRow> {
 
 /// Name and settings as they must be.
 async fn check(app: &App, tx: &mut Tx, row: &ConnectorRow) -> Result<()> {
-    let taken = ConnectorRow::list(tx).await?.iter().any(|other| other.name == row.name && other.id != row.id);
+    let taken =
+        ConnectorRow::list(tx).await?.iter().any(|other| other.name == row.name && other.id != row.id);
     rule("/name", shale_model::connector_name(&row.name, taken))?;
     if !shale_connector::KINDS.contains(&row.kind.as_str()) {
-        let text = format!("There is no connector of the kind '{}'; there are: {}.", row.kind, shale_connector::KINDS.join(", "));
+        let text = format!(
+            "There is no connector of the kind '{}'; there are: {}.",
+            row.kind,
+            shale_connector::KINDS.join(", ")
+        );
         return Err(Error::field("/kind", text));
     }
     app.world.connector(row).map(drop).map_err(|e| Error::field("/settings", crate::error::chain(&e)))

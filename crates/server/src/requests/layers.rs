@@ -13,8 +13,10 @@ use uuid::Uuid;
 
 /// Creates an OS layer from a disk.
 pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<LayerCreated> {
-    if let Some(again) = repeated(app, &new).await? {
-        return Ok(again);
+    let mut tx = app.world.catalog.begin().await?;
+    if let Some(task) = repeated(&mut tx, &new).await? {
+        drop(tx);
+        return created(app, new.id, task).await;
     }
     if new.kind != LayerKind::Os {
         return Err(Error::unsupported(
@@ -26,7 +28,6 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
     rule("/description", shale_model::description(&new.description))?;
     rule("/version/name", shale_model::version_name(&new.version.name, false))?;
     rule("/version/description", shale_model::description(&new.version.description))?;
-    let mut tx = app.world.catalog.begin().await?;
     let taken = LayerRow::by_name(&mut tx, new.kind, &new.name).await?.is_some();
     rule("/name", shale_model::layer_name(&new.name, taken))?;
     if VersionRow::get(&mut tx, new.version.id).await?.is_some() {
@@ -86,14 +87,12 @@ async fn insert_rows(tx: &mut Tx, new: &NewLayer) -> Result<()> {
     version.insert(tx).await
 }
 
-/// The answer to a request that was made before, if it was the same.
-async fn repeated(app: &App, new: &NewLayer) -> Result<Option<LayerCreated>> {
-    let mut tx = app.world.catalog.read().await?;
-    let task = TaskRow::that_made(&mut tx, new.version.id).await?;
-    let layer = LayerRow::get(&mut tx, new.id).await?;
-    drop(tx);
-    match (task, layer) {
-        (Some(task), Some(_)) if task.request == json(new)? => created(app, new.id, task).await.map(Some),
+/// The task of the same request, when that was made before. Looked for in the transaction that would make it: of
+/// two that come at once, the second finds the first's.
+async fn repeated(tx: &mut Tx, new: &NewLayer) -> Result<Option<TaskRow>> {
+    let task = TaskRow::that_made(tx, new.version.id).await?;
+    match (task, LayerRow::get(tx, new.id).await?) {
+        (Some(task), Some(_)) if task.request == json(new)? => Ok(Some(task)),
         (_, Some(_)) => Err(Error::exists(format!("The id {} belongs to another layer.", new.id))),
         _ => Ok(None),
     }

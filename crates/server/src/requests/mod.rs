@@ -19,8 +19,8 @@ pub use layers::{create_layer, delete_layer, edit_layer};
 pub use repository::{check_repository, collect_garbage};
 pub use tasks::{cancel_task, retry_task};
 pub use versions::{
-    MachineOrder, add_version, command_machine, delete_version, edit_version, export_version, finalize, format,
-    verify_version,
+    MachineOrder, add_version, command_machine, delete_version, edit_version, export_version, finalize,
+    format, verify_version,
 };
 
 use crate::app::App;

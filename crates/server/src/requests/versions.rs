@@ -8,7 +8,9 @@ use crate::jobs::{
     AddVersionInput, DeleteVersionInput, Doomed, ExportInput, FINALIZE, VerifyInput, reserved,
 };
 use crate::view::{self, Scene};
-use shale_api::{AddVersion, EditVersion, ExportVersion, Machine, Task, Version, VersionCreated, VersionState};
+use shale_api::{
+    AddVersion, EditVersion, ExportVersion, Machine, Task, Version, VersionCreated, VersionState,
+};
 use shale_connector::{Connector, Firmware, Tag};
 use shale_disk::Format;
 use shale_model::{Civil, MachineFacts, MachineName, VersionEvent, message};
@@ -17,8 +19,10 @@ use uuid::Uuid;
 
 /// Adds a version to a layer: makes its packaging machine and waits for a person.
 pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion) -> Result<VersionCreated> {
-    if let Some(again) = repeated(app, layer, &new).await? {
-        return Ok(again);
+    let mut tx = app.world.catalog.begin().await?;
+    if let Some(task) = repeated(&mut tx, layer, &new).await? {
+        drop(tx);
+        return created(app, new.id, task).await;
     }
     if new.platform_version_id.is_some() {
         return Err(Error::unsupported(
@@ -27,7 +31,6 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
     }
     rule("/packaging_disk/file_name", shale_model::packaging_disk_file_name(&new.packaging_disk.file_name))?;
     rule("/description", shale_model::description(&new.description))?;
-    let mut tx = app.world.catalog.begin().await?;
     let row = LayerRow::get(&mut tx, layer).await?.ok_or_else(|| Error::not_found("layer", layer))?;
     let scene = Scene::read(&mut tx).await?;
     layer_free(&scene.open, layer, &row.name)?;
@@ -150,16 +153,12 @@ fn civil_now() -> Civil {
     }
 }
 
-/// The answer to a request that was made before, if it was the same.
-async fn repeated(app: &App, layer: Uuid, new: &AddVersion) -> Result<Option<VersionCreated>> {
-    let mut tx = app.world.catalog.read().await?;
-    let Some(version) = VersionRow::get(&mut tx, new.id).await? else { return Ok(None) };
-    let task = TaskRow::that_made(&mut tx, new.id).await?;
-    drop(tx);
-    match task {
-        Some(task) if version.layer_id == layer && task.request == json(new)? => {
-            created(app, new.id, task).await.map(Some)
-        }
+/// The task of the same request, when that was made before. Looked for in the transaction that would make it: of
+/// two that come at once, the second finds the first's.
+async fn repeated(tx: &mut Tx, layer: Uuid, new: &AddVersion) -> Result<Option<TaskRow>> {
+    let Some(version) = VersionRow::get(tx, new.id).await? else { return Ok(None) };
+    match TaskRow::that_made(tx, new.id).await? {
+        Some(task) if version.layer_id == layer && task.request == json(new)? => Ok(Some(task)),
         _ => Err(Error::exists(format!("The id {} belongs to another version.", new.id))),
     }
 }
@@ -279,6 +278,8 @@ pub async fn verify_version(app: &App, actor: &Actor, id: Uuid, comment: &str) -
         comment,
     };
     let task = task.insert(&mut tx, &[]).await?;
+    let name = format!("{} / {}", layer.name, version.name);
+    audit(&mut tx, actor, "verify_version", ("version", id, &name), comment).await?;
     tx.commit().await?;
     launched(app, task).await
 }
@@ -325,11 +326,16 @@ fn exportable(path: &str, overwrite: bool) -> Result<PathBuf> {
         return wrong("The path must be absolute and end in a file name, on the server.".into());
     };
     if !folder.is_dir() {
-        return wrong(format!("The folder {} does not exist on the server: make it first.", folder.display()));
+        return wrong(format!(
+            "The folder {} does not exist on the server: make it first.",
+            folder.display()
+        ));
     }
     match std::fs::symlink_metadata(&target) {
         Ok(found) if found.is_dir() => wrong(format!("{path} is a folder: add a file name.")),
-        Ok(_) if !overwrite => wrong(format!("{path} exists on the server: choose another, or overwrite it.")),
+        Ok(_) if !overwrite => {
+            wrong(format!("{path} exists on the server: choose another, or overwrite it."))
+        }
         _ => Ok(target),
     }
 }

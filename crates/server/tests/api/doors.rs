@@ -23,7 +23,8 @@ impl Process {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let line = lines.into_iter().find(|line| line.contains("https://")).expect("the server says where it is");
+        let line =
+            lines.into_iter().find(|line| line.contains("https://")).expect("the server says where it is");
         let address = line.split_whitespace().find(|word| word.starts_with("https://")).unwrap();
         Self { child, address: address.trim_end_matches("/api/v1").to_owned() }
     }
@@ -38,7 +39,11 @@ impl Drop for Process {
 
 /// What curl gets: status, headers, body.
 fn curl(arguments: &[&str]) -> (u16, String, String) {
-    let output = Command::new("curl").args(["--silent", "--show-error", "--include"]).args(arguments).output().unwrap();
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--include"])
+        .args(arguments)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     let answer = String::from_utf8(output.stdout).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -60,7 +65,12 @@ fn https_wants_the_token_and_the_socket_is_its_owners_alone() {
     let cert = cert.to_str().unwrap();
     let layers = format!("{}/api/v1/layers", server.address);
     let token = std::fs::read_to_string(data.join("token")).unwrap();
-    for wrong in [None, Some("Bearer wrong".to_owned()), Some(format!("Basic {token}")), Some(format!("Bearer {token}x"))] {
+    for wrong in [
+        None,
+        Some("Bearer wrong".to_owned()),
+        Some(format!("Basic {token}")),
+        Some(format!("Bearer {token}x")),
+    ] {
         let header = format!("Authorization: {}", wrong.clone().unwrap_or_default());
         let (status, head, body) = curl(&["--cacert", cert, "-H", &header, &layers]);
         assert_eq!(status, 401, "{wrong:?}");
@@ -98,14 +108,16 @@ fn a_second_server_on_a_data_directory_is_refused_and_the_first_serves_on() {
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(told.contains("Another server runs on the data directory"), "{told}");
     let socket = data.join("shaled.sock");
-    let (status, _, body) = curl(&["--unix-socket", socket.to_str().unwrap(), "http://localhost/api/v1/connectors"]);
+    let (status, _, body) =
+        curl(&["--unix-socket", socket.to_str().unwrap(), "http://localhost/api/v1/connectors"]);
     assert_eq!(status, 200);
     let list: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(text(&list["items"][0]["name"]), "local");
     drop(server);
     // One that was killed holds nothing, and its socket is no obstacle.
     let next = Process::start(&data);
-    let (status, ..) = curl(&["--unix-socket", socket.to_str().unwrap(), "http://localhost/api/v1/connectors"]);
+    let (status, ..) =
+        curl(&["--unix-socket", socket.to_str().unwrap(), "http://localhost/api/v1/connectors"]);
     assert_eq!(status, 200);
     drop(next);
 }

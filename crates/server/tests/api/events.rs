@@ -31,7 +31,8 @@ impl Watcher {
     async fn next(&mut self) -> (String, Value) {
         loop {
             if let Some((event, rest)) = self.buffer.split_once("\n\n") {
-                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                let field =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
                 let (id, kind, data) = (field("id: "), field("event: "), field("data: "));
                 self.buffer = rest.to_owned();
                 let Some(data) = data else { continue };
@@ -80,7 +81,11 @@ async fn events_arrive_in_order_and_a_watcher_that_comes_back_misses_none() {
     let mut back = Watcher::new(&service, "", Some(seen)).await;
     service.layer("Ubuntu").await;
     let more = back.until(is_done).await;
-    assert_eq!(more[0].0.parse::<i64>().unwrap(), seen.parse::<i64>().unwrap() + 1, "goes on behind the last one seen");
+    assert_eq!(
+        more[0].0.parse::<i64>().unwrap(),
+        seen.parse::<i64>().unwrap() + 1,
+        "goes on behind the last one seen"
+    );
     let more = back.until(is_done).await;
     assert!(!more.is_empty());
 }
@@ -93,7 +98,10 @@ async fn a_watcher_gets_only_the_kinds_it_wants() {
     let connector = service.connector().await;
     service.patch(&format!("/connectors/{connector}"), json!({ "name": "here" })).await.expect(200);
     let events = watcher.until(|event| event["kind"] == "connector").await;
-    assert!(events.iter().all(|(_, event)| event["kind"] == "layer" || event["kind"] == "connector"), "{events:?}");
+    assert!(
+        events.iter().all(|(_, event)| event["kind"] == "layer" || event["kind"] == "connector"),
+        "{events:?}"
+    );
     let gone = service.delete(&format!("/layers/{layer}")).await.expect(202);
     service.ends(&gone, "done").await;
     watcher.until(|event| event["kind"] == "layer" && event["change"] == "deleted").await;

@@ -77,7 +77,8 @@ async fn a_finalize_that_does_not_fit_keeps_the_work_and_succeeds_once_there_is_
     let written = service.path("written");
     std::fs::write(&written, content(3, 32 << 20)).unwrap();
     let overlay = service.overlay(&version).await;
-    let image = json!({ "driver": "qcow2", "backing": null, "file": { "driver": "file", "filename": overlay } });
+    let image =
+        json!({ "driver": "qcow2", "backing": null, "file": { "driver": "file", "filename": overlay } });
     let command = format!("write -s {} 64M 32M", written.display());
     run("qemu-io", &["-c", &command, &format!("json:{image}")]);
 
@@ -123,7 +124,8 @@ async fn an_overlay_that_ran_full_keeps_what_was_written_before() {
     service.power_off(&version).await;
     service.write_in_overlay(&version, 0x11, "0", "64k").await;
     let overlay = service.overlay(&version).await;
-    let image = json!({ "driver": "qcow2", "backing": null, "file": { "driver": "file", "filename": overlay } });
+    let image =
+        json!({ "driver": "qcow2", "backing": null, "file": { "driver": "file", "filename": overlay } });
     let guest = std::process::Command::new("qemu-io")
         .args(["-c", "write -P 0x22 1M 16M", &format!("json:{image}")])
         .output()
@@ -136,6 +138,8 @@ async fn an_overlay_that_ran_full_keeps_what_was_written_before() {
     service.ends(&task, "done").await;
     let disk = service.get(&format!("/versions/{version}/disk?format=raw")).await;
     assert!(disk.bytes[..64 << 10].iter().all(|byte| *byte == 0x11));
-    assert!(disk.bytes[64 << 10..128 << 10] == content("Debian".len() as u32 + 1, 8 << 20)[64 << 10..128 << 10]);
+    assert!(
+        disk.bytes[64 << 10..128 << 10] == content("Debian".len() as u32 + 1, 8 << 20)[64 << 10..128 << 10]
+    );
     drop(small);
 }

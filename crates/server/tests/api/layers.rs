@@ -19,7 +19,11 @@ async fn a_layer_is_made_shown_changed_and_deleted() {
     let changed = service.patch(&format!("/layers/{layer}"), change).await.expect(200);
     assert_eq!((&changed["name"], &changed["description"]), (&json!("Debian 12"), &json!("servers")));
     let changed = service.patch(&format!("/layers/{layer}"), json!({ "description": "" })).await.expect(200);
-    assert_eq!((&changed["name"], &changed["description"]), (&json!("Debian 12"), &json!("")), "the rest stays");
+    assert_eq!(
+        (&changed["name"], &changed["description"]),
+        (&json!("Debian 12"), &json!("")),
+        "the rest stays"
+    );
 
     let task = service.delete(&format!("/layers/{layer}")).await.expect(202);
     service.ends(&task, "done").await;
@@ -156,8 +160,11 @@ async fn a_body_that_does_not_fit_is_a_problem_with_the_status_http_has_for_it()
 async fn what_does_not_exist_is_not_found_everywhere() {
     let service = Service::start().await;
     let id = Uuid::now_v7();
-    for path in ["layers", "layers/{}/versions", "versions", "machines", "tasks", "tasks/{}/log", "connectors"] {
-        let path = if path.contains("{}") { path.replace("{}", &id.to_string()) } else { format!("{path}/{id}") };
+    for path in
+        ["layers", "layers/{}/versions", "versions", "machines", "tasks", "tasks/{}/log", "connectors"]
+    {
+        let path =
+            if path.contains("{}") { path.replace("{}", &id.to_string()) } else { format!("{path}/{id}") };
         service.get(&format!("/{path}")).await.refused(404, "not_found");
     }
     service.get(&format!("/versions/{id}/disk?format=raw")).await.refused(404, "not_found");

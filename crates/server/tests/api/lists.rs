@@ -71,7 +71,8 @@ async fn tasks_are_listed_newest_first_by_state_and_object_with_their_log() {
 
     let id = text(&verify["id"]);
     let log = service.get(&format!("/tasks/{id}/log")).await.expect(200);
-    let seqs: Vec<_> = log["items"].as_array().unwrap().iter().map(|entry| entry["seq"].as_i64().unwrap()).collect();
+    let seqs: Vec<_> =
+        log["items"].as_array().unwrap().iter().map(|entry| entry["seq"].as_i64().unwrap()).collect();
     assert!(seqs.len() >= 2 && seqs.iter().enumerate().all(|(i, seq)| *seq == i as i64 + 1), "{log}");
     let rest = service.get(&format!("/tasks/{id}/log?limit=1&page_token=1")).await.expect(200);
     assert_eq!(rest["items"][0]["seq"], 2);

@@ -30,9 +30,7 @@ async fn a_connector_is_made_tested_changed_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_that_cannot_be_is_refused_by_field() {
     let service = Service::start().await;
-    let order = |name: &str, kind: &str, settings: serde_json::Value| {
-        json!({ "id": Uuid::now_v7(), "name": name, "kind": kind, "settings": settings })
-    };
+    let order = |name: &str, kind: &str, settings: serde_json::Value| json!({ "id": Uuid::now_v7(), "name": name, "kind": kind, "settings": settings });
     for (wrong, pointer) in [
         (order("local", "local", json!({})), "/name"),
         (order("a/b", "local", json!({})), "/name"),
@@ -70,7 +68,10 @@ async fn the_repository_is_shown_checked_and_cleaned() {
     }
     let shown = service.get("/repository").await.expect(200);
     assert_eq!((&shown["versions"], &shown["logical_bytes"]), (&json!([]), &json!(0)));
-    assert!(shown["stored_bytes"].as_u64() < Some(1 << 20), "nothing is deleted in the run that finds it unused: {shown}");
+    assert!(
+        shown["stored_bytes"].as_u64() < Some(1 << 20),
+        "nothing is deleted in the run that finds it unused: {shown}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,9 @@ pub fn check(method: &str, path: &str, status: u16, kind: &str, body: &[u8]) -> 
         return if body.is_empty() { Ok(()) } else { Err("a body where the contract has none".into()) };
     };
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let Some(content) = content.get(kind) else { return Err(format!("the type {kind} is not in the contract")) };
+    let Some(content) = content.get(kind) else {
+        return Err(format!("the type {kind} is not in the contract"));
+    };
     if !kind.ends_with("json") {
         return Ok(());
     }
@@ -64,7 +66,8 @@ fn fits(value: &Value, schema: &'static Value, at: &str) -> Result<(), String> {
             "minimum" => value.as_f64().is_none_or(|n| n >= wanted.as_f64().unwrap()),
             "format" => has_format(value, wanted.as_str().unwrap()),
             "oneOf" => {
-                let ways: Vec<_> = wanted.as_array().unwrap().iter().map(|way| fits(value, way, at)).collect();
+                let ways: Vec<_> =
+                    wanted.as_array().unwrap().iter().map(|way| fits(value, way, at)).collect();
                 if let Some(Err(why)) = ways.iter().find(|_| ways.iter().all(Result::is_err)) {
                     return Err(why.clone());
                 }
@@ -84,7 +87,9 @@ fn fits(value: &Value, schema: &'static Value, at: &str) -> Result<(), String> {
                 }
                 true
             }
-            "required" => wanted.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "required" => {
+                wanted.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some())
+            }
             "description" | "additionalProperties" | "title" => true,
             other => return Err(format!("{at}: this check does not know the word {other}")),
         };

@@ -263,6 +263,10 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = std::process::Command::new(program).args(arguments).output();
     let output = output.unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     told
 }

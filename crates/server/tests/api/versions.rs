@@ -7,7 +7,8 @@ use uuid::Uuid;
 /// Whether a view says that something may be done.
 fn allowed(view: &Value, action: &str) -> bool {
     let actions = view["actions"].as_array().unwrap();
-    let found = actions.iter().find(|a| a["name"] == action).unwrap_or_else(|| panic!("no {action} in {view}"));
+    let found =
+        actions.iter().find(|a| a["name"] == action).unwrap_or_else(|| panic!("no {action} in {view}"));
     let allowed = found["allowed"].as_bool().unwrap();
     assert_eq!(allowed, found.get("reason").is_none(), "{found}: a refusal has a reason");
     allowed
@@ -73,7 +74,9 @@ async fn a_request_to_add_a_version_is_refused_by_field() {
     for name in ["", "../x", "a/b", "a\u{0}", &"x".repeat(101), "1.0"] {
         service.post(&path, changed("/name", json!(name))).await.refused_field("/name");
     }
-    for name in ["", "../x", "a/b", "..", "a\u{0}", "NUL", "com1.vhd", "a:b", ".hidden", "it's", &"x".repeat(101)] {
+    for name in
+        ["", "../x", "a/b", "..", "a\u{0}", "NUL", "com1.vhd", "a:b", ".hidden", "it's", &"x".repeat(101)]
+    {
         let order = changed("/packaging_disk/file_name", json!(name));
         service.post(&path, order).await.refused_field("/packaging_disk/file_name");
     }
@@ -86,12 +89,16 @@ async fn a_request_to_add_a_version_is_refused_by_field() {
     service.post(&path, changed("/connector_id", json!(nobody))).await.refused_field("/connector_id");
     service.post(&path, added("base_version_id", json!(nobody))).await.refused_field("/base_version_id");
     for size in [0, 1 << 20] {
-        service.post(&path, changed("/max_layer_size_gib", json!(size))).await.refused_field("/max_layer_size_gib");
+        service
+            .post(&path, changed("/max_layer_size_gib", json!(size)))
+            .await
+            .refused_field("/max_layer_size_gib");
     }
     let mut wrong = order.clone();
     wrong["packaging_disk"]["format"] = json!("vhd");
     service.post(&path, wrong).await.refused_field("/packaging_disk/format");
-    let problem = service.post(&path, added("platform_version_id", json!(base))).await.refused(501, "unsupported");
+    let problem =
+        service.post(&path, added("platform_version_id", json!(base))).await.refused(501, "unsupported");
     assert!(text(&problem["detail"]).contains("latform layer"), "{problem}");
     assert_eq!(service.get("/machines").await.expect(200)["items"], json!([]));
     assert_eq!(service.get(&format!("/layers/{layer}")).await.expect(200)["version_count"], 1);
@@ -168,7 +175,8 @@ async fn two_layers_have_machines_at_once_and_each_keeps_its_own_changes() {
     let service = Service::start().await;
     let (one, _) = service.layer("one").await;
     let (three, _) = service.layer("three").await;
-    let ((a, _), (b, _)) = tokio::join!(service.version_at_work(&one, "1.1"), service.version_at_work(&three, "1.1"));
+    let ((a, _), (b, _)) =
+        tokio::join!(service.version_at_work(&one, "1.1"), service.version_at_work(&three, "1.1"));
     assert_eq!(service.get("/machines").await.expect(200)["items"].as_array().unwrap().len(), 2);
     for (version, pattern) in [(&a, 0xaa), (&b, 0xbb)] {
         service.power_off(version).await;
@@ -198,7 +206,8 @@ async fn of_those_who_finalize_at_once_one_does() {
     service.ends(&task, "done").await;
     service.order(&path).await.refused(409, "not_allowed");
     let audit = service.get("/audit").await.expect(200);
-    let finalized = audit["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "finalize").count();
+    let finalized =
+        audit["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "finalize").count();
     assert_eq!(finalized, 1);
 }
 
@@ -253,10 +262,13 @@ async fn a_version_is_exported_in_every_format_and_never_over_a_file_unasked() {
     let target = service.path("out.raw");
     let again = json!({ "format": "raw", "path": target });
     assert!(service.post(&path, again).await.refused_field("/path").contains("exists"));
-    let task = service.post(&path, json!({ "format": "raw", "path": target, "overwrite": true })).await.expect(202);
+    let task =
+        service.post(&path, json!({ "format": "raw", "path": target, "overwrite": true })).await.expect(202);
     service.ends(&task, "done").await;
     let folder = service.folder.path().to_owned();
-    for wrong in ["out.raw".into(), folder.clone(), folder.join("missing/out.raw"), "/".into(), folder.join("..")] {
+    for wrong in
+        ["out.raw".into(), folder.clone(), folder.join("missing/out.raw"), "/".into(), folder.join("..")]
+    {
         service.post(&path, json!({ "format": "raw", "path": wrong })).await.refused_field("/path");
     }
     let wrong = json!({ "format": "floppy", "path": service.path("new") });
@@ -279,10 +291,16 @@ async fn a_version_is_renamed_verified_rolled_back_to_and_deleted() {
     service.patch(&format!("/versions/{second}"), taken).await.refused_field("/name");
     service.patch(&format!("/versions/{second}"), json!({ "name": "a/b" })).await.refused_field("/name");
 
-    let verify = service.post(&format!("/versions/{second}/verify"), json!({ "comment": "monthly" })).await.expect(202);
+    let verify = service
+        .post(&format!("/versions/{second}/verify"), json!({ "comment": "monthly" }))
+        .await
+        .expect(202);
     service.ends(&verify, "done").await;
     let audit = service.get("/audit?limit=1").await.expect(200);
-    assert_eq!((&audit["items"][0]["action"], &audit["items"][0]["comment"]), (&json!("verify_version"), &json!("monthly")));
+    assert_eq!(
+        (&audit["items"][0]["action"], &audit["items"][0]["comment"]),
+        (&json!("verify_version"), &json!("monthly"))
+    );
 
     // From the older one, which is how one goes back.
     let mut order = service.new_version("1.2").await;
@@ -294,7 +312,10 @@ async fn a_version_is_renamed_verified_rolled_back_to_and_deleted() {
     service.order(&format!("/versions/{third}/finalize")).await.expect(202);
     service.ends(&task, "done").await;
     let disk = service.get(&format!("/versions/{third}/disk?format=raw")).await;
-    assert!(disk.bytes[..8 << 20] == content("Debian".len() as u32 + 1, 8 << 20), "as the first version, not the second");
+    assert!(
+        disk.bytes[..8 << 20] == content("Debian".len() as u32 + 1, 8 << 20),
+        "as the first version, not the second"
+    );
 
     let task = service.delete(&format!("/versions/{second}")).await.expect(202);
     service.ends(&task, "done").await;
