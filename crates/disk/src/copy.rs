@@ -4,25 +4,26 @@
 //! on two cores. So the data goes past it where the file system allows (O_DIRECT), several writes at once.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::export::tell;
+use crate::file::{ALIGN, direct};
 use crate::plan::{Piece, part};
 use crate::{Disk, Error, Result, Watch};
-
-/// What direct writes must be aligned to: place, length and memory.
-const ALIGN: u64 = 4096;
 
 /// Writes `disk` into `file` with `threads` threads (8 keep a device busy): data only, all else is left a hole.
 /// What the file held before is dropped. Making it durable is the caller's. `watch` is told bytes of data.
 pub fn copy_to_file(disk: &dyn Disk, file: &File, threads: usize, watch: Watch) -> Result<()> {
     let sized = file.set_len(0).and_then(|()| file.set_len(disk.size()));
     sized.map_err(|e| Error::io("cannot set the size of the file to copy the disk to", e))?;
-    let target = Target { file, direct: direct(file), refused: AtomicBool::new(false) };
+    let target = Target {
+        file,
+        direct: direct(file, OpenOptions::new().write(true)),
+        refused: AtomicBool::new(false),
+    };
     let pieces = Mutex::new(part(disk, 0, disk.size()));
     let failed = Mutex::new(None);
     thread::scope(|scope| {
@@ -50,13 +51,6 @@ fn next_piece<I: Iterator<Item = Result<Piece>>>(
         return None;
     }
     pieces.lock().unwrap_or_else(PoisonError::into_inner).next()
-}
-
-/// The same file, opened to write past the page cache; `None` where that is not to be had.
-fn direct(file: &File) -> Option<File> {
-    let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::CLOEXEC;
-    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-    OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(name).ok()
 }
 
 struct Target<'a> {

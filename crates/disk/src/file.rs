@@ -1,19 +1,27 @@
 //! A file (or block device) as a disk: what raw images are, and where every other format's bytes come from.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::SeekFrom as Where;
 
 use crate::{Content, Disk, Error, ErrorKind, Extent, Result, check_range};
 
+/// What direct reads and writes must be aligned to: place, length and memory.
+pub(crate) const ALIGN: u64 = 4096;
+/// Reads of so many bytes go past the page cache: it costs more than it brings.
+const LONG: usize = 256 << 10;
+
 /// Bytes of a file, with its holes. The length is taken once; a file that changes later is told by
 /// [`FileDisk::unchanged`].
 #[derive(Debug)]
 pub struct FileDisk {
     file: File,
+    /// The same file for reads past the page cache, where they are to be had.
+    direct: Option<File>,
     path: PathBuf,
     size: u64,
     stamp: Stamp,
@@ -59,7 +67,8 @@ impl FileDisk {
             )));
         }
         let size = file.seek(SeekFrom::End(0)).map_err(named)?;
-        Ok(Self { file, path: path.to_owned(), size, stamp: Stamp::from(&metadata) })
+        let direct = direct(&file, OpenOptions::new().read(true));
+        Ok(Self { file, direct, path: path.to_owned(), size, stamp: Stamp::from(&metadata) })
     }
 
     /// Where it was opened.
@@ -98,6 +107,27 @@ impl FileDisk {
     }
 }
 
+/// The same file, opened anew for input and output past the page cache; `None` where that is not to be had.
+pub(crate) fn direct(file: &File, options: &mut OpenOptions) -> Option<File> {
+    let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::CLOEXEC;
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    options.custom_flags(flags.bits() as i32).open(name).ok()
+}
+
+impl FileDisk {
+    /// Reads past the page cache what is long and aligned: whoever reads so reads a whole disk, once. `false` when it
+    /// was not read.
+    fn read_direct(&self, buf: &mut [u8], offset: u64) -> bool {
+        let aligned = offset.is_multiple_of(ALIGN)
+            && (buf.len() as u64).is_multiple_of(ALIGN)
+            && buf.as_ptr().align_offset(ALIGN as usize) == 0;
+        match &self.direct {
+            Some(direct) if aligned && buf.len() >= LONG => direct.read_exact_at(buf, offset).is_ok(),
+            _ => false,
+        }
+    }
+}
+
 impl Disk for FileDisk {
     fn size(&self) -> u64 {
         self.size
@@ -105,6 +135,9 @@ impl Disk for FileDisk {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         check_range(self.size, offset, buf.len() as u64)?;
+        if self.read_direct(buf, offset) {
+            return Ok(());
+        }
         self.file.read_exact_at(buf, offset).map_err(|e| match e.kind() {
             std::io::ErrorKind::UnexpectedEof => self.changed("became shorter"),
             _ => Error::io(
@@ -184,6 +217,22 @@ mod tests {
         let disk = FileDisk::open(&path).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(512).unwrap();
         assert_eq!(disk.read_at(&mut [0; 512], 512).unwrap_err().kind(), ErrorKind::Changed);
+    }
+
+    #[test]
+    fn long_reads_past_the_cache_see_what_was_just_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let content: Vec<u8> = (0..(1u32 << 20) + 100).map(|i| (i / 4099) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let disk = FileDisk::open(&path).unwrap();
+        let mut buffer = vec![0xee; content.len() + ALIGN as usize];
+        let aligned = buffer.as_ptr().align_offset(ALIGN as usize);
+        for (offset, length) in [(0, 1 << 20), (65536, LONG), (0, content.len()), (1, LONG), (4096, 8192)] {
+            let buf = &mut buffer[aligned..][..length];
+            disk.read_at(buf, offset as u64).unwrap();
+            assert!(buf == &content[offset..offset + length], "{length} bytes at {offset}");
+        }
     }
 
     #[test]

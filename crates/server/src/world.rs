@@ -24,7 +24,7 @@ pub struct World {
     pub place: Arc<Place>,
     /// This program, to be started as the process that serves a disk.
     pub program: PathBuf,
-    /// Threads that one import or export may use.
+    /// Threads that one import or export may use: twice the processors, as half of them may wait for a disk.
     pub threads: usize,
     open_connector: OpenConnector,
     runtime: tokio::runtime::Handle,
@@ -39,7 +39,8 @@ impl World {
         program: PathBuf,
         open_connector: OpenConnector,
     ) -> Self {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).min(16);
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = (2 * processors).min(16);
         let runtime = tokio::runtime::Handle::current();
         Self { catalog, repository, place, program, threads, open_connector, runtime }
     }
@@ -68,7 +69,8 @@ impl World {
     /// The command that serves `version`, as a disk of `size` bytes, to a packaging machine.
     pub fn serve_command(&self, version: Uuid, size: u64) -> ServeCommand {
         let repository = self.repository.directory().to_string_lossy().into_owned();
-        let args = ["export-disk", "--repository", &repository, "--version-id", &version.to_string(), "--size"];
+        let args =
+            ["export-disk", "--repository", &repository, "--version-id", &version.to_string(), "--size"];
         let args = args.iter().map(|arg| (*arg).to_owned()).chain([size.to_string()]).collect();
         ServeCommand { program: self.program.clone(), args }
     }

@@ -37,6 +37,9 @@ const PUSH: u64 = 64 << 20;
 /// Behind that some blocks may be stored twice, which costs room and nothing else.
 const SEEN_LIMIT: usize = 1 << 20;
 
+/// Where the plain bytes of a block begin in memory, so that a source may read past the page cache (O_DIRECT).
+const ALIGN: usize = 4096;
+
 /// A version to be made.
 #[derive(Clone, Debug)]
 pub struct NewVersion {
@@ -224,7 +227,7 @@ impl Job<'_> {
 
     fn work_batches(&self) -> Result<()> {
         let mut packer = Packer::new()?;
-        let mut plain = Vec::with_capacity(BATCH);
+        let mut plain = vec![0; BATCH + ALIGN];
         let mut spare = Vec::with_capacity(BATCH);
         loop {
             if (self.watch)(0).is_break() {
@@ -258,22 +261,20 @@ impl Job<'_> {
         self.turned.notify_all();
     }
 
-    fn work_out(
-        &self,
-        batch: Batch,
-        packer: &mut Packer,
-        plain: &mut Vec<u8>,
-        spare: Vec<u8>,
-    ) -> Result<Done> {
+    fn work_out(&self, batch: Batch, packer: &mut Packer, plain: &mut [u8], spare: Vec<u8>) -> Result<Done> {
         let (mut blocks, mut frames) = (Vec::new(), spare);
         frames.clear();
+        let aligned = plain.as_ptr().align_offset(ALIGN);
         for run in &batch.runs {
             let Run::Read { first, count, parts } = run else { continue };
-            plain.clear();
-            plain.resize(*count as usize * BLOCK, 0);
+            let plain = &mut plain[aligned..][..*count as usize * BLOCK];
+            let mut end = 0;
             for part in parts {
-                self.read_part(part, (part.offset - first * BLOCK as u64) as usize, plain)?;
+                let begin = (part.offset - first * BLOCK as u64) as usize;
+                end = begin + part.length as usize;
+                self.read_part(part, &mut plain[begin..end])?;
             }
+            plain[end..].fill(0);
             for plain in plain.chunks_exact(BLOCK) {
                 blocks.push(self.judge(plain, packer, &mut frames)?);
             }
@@ -281,21 +282,24 @@ impl Job<'_> {
         Ok(Done { batch, blocks, frames })
     }
 
-    fn read_part(&self, part: &Part, at: usize, plain: &mut [u8]) -> Result<()> {
+    /// Fills all of `buf`.
+    fn read_part(&self, part: &Part, buf: &mut [u8]) -> Result<()> {
         let Part { offset, length, what } = *part;
-        let buf = &mut plain[at..at + length as usize];
         match (what, &self.parent) {
-            (What::Zero, _) => Ok(()),
+            (What::Zero, _) => {
+                buf.fill(0);
+                Ok(())
+            }
             (What::Data, _) => self.source.read_at(buf, offset).map_err(|e| {
                 let text = format!("what is to be stored cannot be read at byte {offset}");
                 Error::new(ErrorKind::Source, text).with_source(e)
             }),
             (What::Parent, Some(parent)) => {
                 // Behind the parent's end is nothing.
-                match length.min(parent.size().saturating_sub(offset)) {
-                    0 => Ok(()),
-                    there => parent.read_at(&mut buf[..there as usize], offset),
-                }
+                let there = length.min(parent.size().saturating_sub(offset)) as usize;
+                let (inside, behind) = buf.split_at_mut(there);
+                behind.fill(0);
+                if inside.is_empty() { Ok(()) } else { parent.read_at(inside, offset) }
             }
             (What::Parent, None) => Err(no_parent(offset)),
         }
