@@ -1,1 +1,1 @@
-//! Shared pieces of the whole-product tests.
+//! Tests of the whole product: `tidy.rs`, what the source keeps to; `transcript.rs`, both programs together.

@@ -1,0 +1,193 @@
+//! `shale` and `shaled` together, as a person at a terminal uses them: commands, what they print, their exit codes.
+//! The machine is a real one with nothing to boot.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A program of the workspace, beside which this test was built.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing. run: cargo build -p shale-server -p shale-cli",
+        program.display()
+    );
+    program
+}
+
+/// A server with a data directory of its own, and its user.
+struct Desk {
+    folder: tempfile::TempDir,
+    server: Child,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+struct Told {
+    exit: i32,
+    out: String,
+    err: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Command::new(program("shaled"))
+            .args(["serve", "--listen", "none", "--data"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("SHALE_SERVER=unix:")), "the server says where it is");
+        Self { folder, server }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Runs `shale` with these words.
+    fn shale(&self, words: &[&str]) -> Told {
+        let output = Command::new(program("shale"))
+            .args(words)
+            .env_clear()
+            .env("SHALE_SERVER", format!("unix:{}", self.path("data/shaled.sock")))
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Told { exit: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Runs `shale`, which must end with this exit code.
+    #[track_caller]
+    fn ends(&self, exit: i32, words: &[&str]) -> Told {
+        let told = self.shale(words);
+        assert_eq!(told.exit, exit, "shale {words:?}: {told:#?}");
+        told
+    }
+
+    /// What `shale … -o json` prints.
+    #[track_caller]
+    fn json(&self, words: &[&str]) -> Value {
+        let told = self.ends(0, &[words, &["-o", "json"]].concat());
+        serde_json::from_str(&told.out).unwrap_or_else(|e| panic!("{e}: {}", told.out))
+    }
+}
+
+impl Drop for Desk {
+    /// No machine outlives the test: cancelling what is open removes it.
+    fn drop(&mut self) {
+        let open = self.shale(&["task", "list", "--state", "open", "-q"]);
+        for task in open.out.lines() {
+            self.shale(&["task", "cancel", task]);
+        }
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// A desk with a layer `Tiny` of one version.
+fn desk_with_layer() -> Desk {
+    let desk = Desk::new();
+    let disk: Vec<u8> = (0..4u32 << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 | 1).collect();
+    std::fs::write(desk.path("tiny.raw"), disk).unwrap();
+    desk.ends(0, &["connector", "edit", "local", "--set", "memory_mib=128", "--set", "accelerator=tcg"]);
+    let told =
+        desk.ends(0, &["layer", "import", "Tiny", "--version", "1.0", "--file", &desk.path("tiny.raw")]);
+    assert!(told.err.contains("commit: done") && told.out.contains("Tiny"), "{told:#?}");
+    desk
+}
+
+#[test]
+fn a_layer_is_imported_listed_in_every_form_exported_and_deleted() {
+    let desk = desk_with_layer();
+    assert_eq!(desk.ends(0, &["layer", "list", "-o", "name"]).out, "Tiny\n");
+    let list = desk.json(&["layer", "list"]);
+    assert_eq!((&list[0]["name"], &list[0]["version_count"]), (&Value::from("Tiny"), &Value::from(1)));
+    let id = list[0]["id"].as_str().unwrap();
+    assert_eq!(desk.ends(0, &["layer", "list", "-q"]).out, format!("{id}\n"));
+    assert!(desk.ends(0, &["layer", "list", "-o", "yaml"]).out.contains("name: Tiny"));
+    let table = desk.ends(0, &["layer", "list"]).out;
+    assert!(table.lines().count() == 2 && table.contains("Tiny"), "{table}");
+    let shown = desk.ends(0, &["layer", "show", "Tiny"]).out;
+    assert!(shown.contains("1.0") && shown.contains("deployable"), "{shown}");
+    assert_eq!(desk.json(&["version", "show", "Tiny", "1.0"])["state"], "deployable");
+
+    let target = desk.path("out.qcow2");
+    let export = ["version", "export", "Tiny", "1.0", "--format", "qcow2", "--to", &target];
+    desk.ends(0, &export);
+    let compared =
+        Command::new("qemu-img").args(["compare", &desk.path("tiny.raw"), &target]).status().unwrap();
+    assert!(compared.success());
+    let told = desk.ends(2, &export);
+    assert!(told.err.contains("exists"), "{told:#?}");
+    desk.ends(0, &["version", "verify", "Tiny", "1.0"]);
+    desk.ends(0, &["repository", "check", "--read-data"]);
+
+    desk.ends(0, &["layer", "delete", "Tiny"]);
+    assert_eq!(desk.ends(0, &["layer", "list", "-o", "name"]).out, "");
+}
+
+#[test]
+fn exit_codes_say_what_kind_of_failure_it_was() {
+    let desk = desk_with_layer();
+    for words in
+        [&["layer", "show", "Nobody"][..], &["version", "show", "Tiny", "9.9"], &["machine", "show", "none"]]
+    {
+        let told = desk.ends(4, words);
+        assert!(told.out.is_empty() && !told.err.is_empty(), "{told:#?}");
+    }
+    for words in [
+        &["layer"][..],
+        &["layer", "import", "New"],
+        &["layer", "import", "a/b", "--version", "1", "--file", &desk.path("tiny.raw")],
+        &["layer", "import", "New", "--version", "1", "--file", &desk.path("missing.raw")],
+        &["layer", "import", "Tiny", "--version", "1", "--file", &desk.path("tiny.raw")],
+    ] {
+        desk.ends(2, words);
+    }
+    std::fs::write(desk.path("empty.raw"), "").unwrap();
+    let told = desk.ends(6, &["layer", "import", "New", "--version", "1", "--file", &desk.path("empty.raw")]);
+    assert!(told.err.contains("is empty"), "{told:#?}");
+    let told = desk.ends(5, &["version", "finalize", "Tiny", "1.0"]);
+    assert!(told.err.contains("nothing to finalize"), "{told:#?}");
+}
+
+#[test]
+fn a_version_is_added_cancelled_added_again_and_finalized() {
+    let desk = desk_with_layer();
+    let add = ["version", "add", "Tiny", "1.1", "--connector", "local", "--disk", "patch", "--size", "1"];
+    let told = desk.ends(7, &add);
+    let machine = desk.ends(0, &["machine", "list", "-o", "name"]).out.trim().to_owned();
+    assert!(machine.starts_with("patch-20"), "{machine}");
+    assert!(
+        told.err.contains(&format!("'{machine}'")) || told.out.contains(&format!("'{machine}'")),
+        "{told:#?}"
+    );
+
+    let told = desk.ends(5, &["version", "add", "Tiny", "1.2", "--connector", "local", "--disk", "patch"]);
+    assert!(told.err.contains("busy"), "{told:#?}");
+    let told = desk.ends(5, &["version", "finalize", "Tiny", "1.1"]);
+    assert!(told.err.contains(&machine), "{told:#?}");
+    desk.ends(5, &["layer", "delete", "Tiny"]);
+    let open = desk.json(&["task", "list", "--state", "open"]);
+    let task = open[0]["id"].as_str().unwrap();
+    assert_eq!(open[0]["state"], "action_required");
+    desk.ends(0, &["task", "cancel", task, "--comment", "another day"]);
+    desk.ends(4, &["version", "show", "Tiny", "1.1"]);
+    assert_eq!(desk.ends(0, &["machine", "list", "-q"]).out, "");
+
+    desk.ends(7, &add);
+    desk.ends(0, &["machine", "stop", "Tiny", "1.1", "--force"]);
+    desk.ends(0, &["version", "finalize", "Tiny", "1.1", "--comment", "monthly patches"]);
+    assert_eq!(desk.ends(0, &["version", "list", "Tiny", "-o", "name"]).out, "1.0\n1.1\n");
+    let audit = desk.ends(0, &["audit"]).out;
+    assert!(audit.contains("another day") && audit.contains("monthly patches"), "{audit}");
+    desk.ends(0, &["version", "delete", "Tiny", "1.0"]);
+    desk.ends(0, &["version", "verify", "Tiny", "1.1"]);
+}
