@@ -142,7 +142,7 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         let ends = |line: &&str| {
             **line == close || (line.starts_with(indent) && line[indent.len()..].starts_with("fn "))
         };
-        let length = lines[start + 1..].iter().position(|line| ends(&line)).map_or(1, |lines| lines + 2);
+        let length = lines[start + 1..].iter().position(ends).map_or(1, |lines| lines + 2);
         let opens = lines[start..].iter().take(length).any(|line| line.ends_with('{'));
         if opens {
             found.push((name, length));
