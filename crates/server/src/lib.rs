@@ -5,6 +5,7 @@
 //!     │          └─────▶ engine ──▶ jobs   what is done: steps over the `World`, logged before they act
 //!     └──▶ view                            what is shown, with everything that may be done
 //!   sweep                                  what belongs to nobody goes
+//!   tend                                   machines that people work in are looked after
 //! ```
 
 pub mod app;
@@ -20,6 +21,7 @@ pub mod place;
 pub mod requests;
 mod stored;
 pub mod sweep;
+pub mod tend;
 mod tls;
 mod view;
 pub mod world;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use shale_server::app::App;
 use shale_server::place::Place;
-use shale_server::{export_disk, http, sweep};
+use shale_server::{export_disk, http, sweep, tend};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -84,6 +84,7 @@ fn serve(args: Serve) -> Result<()> {
         let app = App::open(place, program, Box::new(shale_connector::open)).await.map_err(shown)?;
         app.engine.launch_open().await.map_err(shown)?;
         tokio::spawn(sweep::forever(app.world.clone()));
+        tokio::spawn(tend::forever(app.world.clone()));
         let socket = app.world.place.socket();
         let token = app.world.place.root().join("token");
         let ready = move |https: Option<SocketAddr>| {
