@@ -205,6 +205,7 @@ impl Engine {
         self.changed(task);
     }
 
+    /// Notes the end in the task's row; it is in the log already. A layer stays claimed until it is noted.
     fn end(&self, task: &TaskRow, ending: &str, error: Option<String>) {
         let end = || -> Result<()> {
             self.world.wait(async {
@@ -213,9 +214,9 @@ impl Engine {
                 Ok(tx.commit().await?)
             })
         };
-        // The log has the end already; the row may follow at the next start.
-        if let Err(error) = end() {
-            tracing::error!(task = %task.id, error = chain(&error), "a task's end could not be noted");
+        while let Err(error) = end() {
+            tracing::error!(task = %task.id, error = chain(&error), "a task's end could not be noted; trying again");
+            std::thread::sleep(PAUSE);
         }
         self.changed(task);
     }

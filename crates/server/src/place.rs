@@ -14,7 +14,7 @@
 use crate::error::{Error, Result};
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
@@ -34,6 +34,9 @@ impl Place {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(root).map_err(|e| cannot("making the data directory", e))?;
+        // One that was there may be open to others; what is in it is not meant for them.
+        fs::set_permissions(root, fs::Permissions::from_mode(0o700))
+            .map_err(|e| cannot("closing to others the data directory", e))?;
         let root = root.canonicalize().map_err(|e| cannot("finding the data directory", e))?;
         let lock = fs::OpenOptions::new()
             .create(true)
@@ -137,7 +140,6 @@ mod tests {
 
     #[test]
     fn the_token_is_made_once_and_only_its_owner_reads_it() {
-        use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let place = Place::hold(dir.path()).unwrap();
         let token = place.token().unwrap();

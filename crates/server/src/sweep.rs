@@ -1,8 +1,9 @@
 //! The sweep: removes what belongs to nobody.
 //!
-//! Whatever Shale makes on a platform or in the repository carries the id of a version. What carries an id that no row
-//! and no open task has, was left by something that no undo could see: it is removed, and said in the log. There is no
-//! input: a timer, a start and an ended task all do the same.
+//! Whatever Shale makes on a platform or in the repository carries the id of a version. A machine whose version no open
+//! task works on, and that is not being made, was left by something that no undo could see: it is removed, and said in
+//! the log. A version in the repository goes only if this catalog has seen its task end: one that the catalog never
+//! heard of is what an older catalog, put back from a backup, would not know either, and is only told of.
 
 use crate::catalog::{ConnectorRow, TaskRow, VersionRow};
 use crate::error::{Error, Result, chain};
@@ -21,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(600);
 pub struct Swept {
     /// Machines, by the version they were for.
     pub machines: Vec<Uuid>,
-    /// Versions in the repository that the catalog does not know.
+    /// Versions in the repository whose task has ended and whose row is gone.
     pub versions: Vec<Uuid>,
 }
 
@@ -39,6 +40,32 @@ pub async fn forever(world: Arc<World>) {
             Err(error) => tracing::error!(%error, "the sweep died"),
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// What the catalog knows of versions.
+struct Known {
+    /// Those that open tasks work on.
+    working: HashSet<Uuid>,
+    /// Those being made: a person may be at work in their machines, even if their task is stuck.
+    making: HashSet<Uuid>,
+    /// All that have a row.
+    rows: HashSet<Uuid>,
+    /// All that a task has worked on that has ended.
+    ended: HashSet<Uuid>,
+}
+
+impl Known {
+    async fn read(world: &World) -> Result<Self> {
+        let mut tx = world.catalog.read().await?;
+        let open = TaskRow::open(&mut tx).await?;
+        let making = VersionRow::with_machine(&mut tx).await?;
+        Ok(Self {
+            working: open.into_iter().filter_map(|task| task.version_id).collect(),
+            making: making.into_iter().map(|version| version.id).collect(),
+            rows: VersionRow::ids(&mut tx).await?.into_iter().collect(),
+            ended: TaskRow::ended_versions(&mut tx).await?.into_iter().collect(),
+        })
     }
 }
 
@@ -64,17 +91,11 @@ pub fn sweep(world: &World) -> Result<Swept> {
         }
     }
     let stored = world.repository.versions();
-    let (working, known) = world.wait(async {
-        let mut tx = world.catalog.read().await?;
-        let working = TaskRow::open(&mut tx).await?.into_iter().filter_map(|task| task.version_id);
-        let working: HashSet<Uuid> = working.collect();
-        let known: HashSet<Uuid> = VersionRow::ids(&mut tx).await?.into_iter().collect();
-        Ok::<_, crate::error::Error>((working, known))
-    })?;
+    let Known { working, making, rows, ended } = world.wait(Known::read(world))?;
     let mut swept = Swept::default();
     for (connector, tag) in machines {
         let Ok(id) = Uuid::parse_str(tag.as_str()) else { continue };
-        if working.contains(&id) {
+        if working.contains(&id) || making.contains(&id) {
             continue;
         }
         match connector.remove(&tag) {
@@ -88,11 +109,16 @@ pub fn sweep(world: &World) -> Result<Swept> {
         Ok(stored) => {
             for version in stored {
                 let id: Uuid = version.id.into();
-                if !working.contains(&id) && !known.contains(&id) {
-                    match world.repository.remove_version(version.id) {
-                        Ok(()) => swept.versions.push(id),
-                        Err(error) => tracing::warn!(%id, error = chain(&error), "an unknown version stays"),
-                    }
+                if working.contains(&id) || rows.contains(&id) {
+                    continue;
+                }
+                if !ended.contains(&id) {
+                    tracing::warn!(%id, "the repository has a version that this catalog never heard of; it stays");
+                    continue;
+                }
+                match world.repository.remove_version(version.id) {
+                    Ok(()) => swept.versions.push(id),
+                    Err(error) => tracing::warn!(%id, error = chain(&error), "a version that belongs to nobody stays"),
                 }
             }
         }

@@ -13,6 +13,7 @@ use shale_model::{
     Action, ConnectorFacts, LayerFacts, MachineFacts, Power, TaskFacts, TaskPhase, VersionFacts, VersionState,
 };
 use shale_task::{Ending, State, StepState, Summary};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Actions as the API shows them.
@@ -234,6 +235,9 @@ impl Scene {
     }
 }
 
+/// How long a view waits for a platform. Views are made while the catalog is read, which others wait for too.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a connector says of a version's machine; `None` inside when it did not answer.
 type Sight = Option<Observed>;
 
@@ -264,7 +268,10 @@ pub async fn observe(app: &App, tx: &mut Tx, version: &VersionRow) -> Result<Sig
             Error::unavailable(format!("The connector '{}' did not answer.", row.name)).because(e)
         })
     });
-    Ok(Some(seen.await.map_err(|e| Error::internal("looking at a machine failed").because(e))??))
+    let seen = tokio::time::timeout(PATIENCE, seen).await.map_err(|_| {
+        Error::unavailable("The platform did not say in time how the machine stands: test its connector.")
+    })?;
+    Ok(Some(seen.map_err(|e| Error::internal("looking at a machine failed").because(e))??))
 }
 
 /// Where a task is, as the rules about tasks see it.

@@ -9,7 +9,8 @@ use crate::{ext4, ntfs};
 
 /// Free ranges begin and end at multiples of this, counted from the disk's first byte.
 pub const GRAIN: u64 = 4096;
-/// Ranges kept at most; of a disk more fragmented than that the rest counts as used. 32 MiB of memory.
+/// Ranges kept at most, of a file system and of a disk; of what is more fragmented the rest counts as used. 32 MiB of
+/// memory.
 const RANGES_LIMIT: usize = 2 << 20;
 
 /// What was learnt about one file system.
@@ -109,7 +110,19 @@ pub fn disk(disk: &dyn Disk) -> Result<Vec<Free>> {
     if ranges.windows(2).any(|pair| pair[0].end > pair[1].start) {
         return nothing("partitions overlap".to_owned());
     }
-    ranges.into_iter().map(|range| file_system(disk, range)).collect()
+    let mut kept = 0;
+    let mut found = Vec::new();
+    for range in ranges {
+        let mut free = file_system(disk, range)?;
+        kept += free.ranges.len();
+        if kept > RANGES_LIMIT {
+            kept -= free.ranges.len();
+            let unknown = Some("the disk is too fragmented to keep track of".to_owned());
+            free = Free { kind: free.kind, ranges: Vec::new(), unknown };
+        }
+        found.push(free);
+    }
+    Ok(found)
 }
 
 /// Whoever reuses a partition may leave the old superblock in place: LUKS, LVM, XFS, btrfs, swap and RAID have their

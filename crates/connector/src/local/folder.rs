@@ -263,13 +263,16 @@ pub(super) fn runtime_folders() -> Vec<PathBuf> {
 pub(super) fn make_private(path: &Path) -> Result<()> {
     let failed = |e| Error::io(format!("cannot make the folder '{}'", path.display()), e);
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-    let found = fs::symlink_metadata(path).map_err(failed)?;
-    let is_ours = found.uid() == rustix::process::geteuid().as_raw() || found.uid() == 0;
-    if is_ours {
-        return Ok(());
+    // Whoever owns a folder on the way could put another in its place.
+    for folder in path.ancestors() {
+        let owner = fs::symlink_metadata(folder).map_err(failed)?.uid();
+        if owner != rustix::process::geteuid().as_raw() && owner != 0 {
+            let what =
+                format!("'{}' belongs to somebody else; remove it or choose another folder", folder.display());
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
     }
-    let what = format!("'{}' belongs to somebody else; remove it or choose another folder", path.display());
-    Err(Error::new(ErrorKind::Unsupported, what))
+    Ok(())
 }
 
 fn sync_folder(path: &Path) -> Result<()> {

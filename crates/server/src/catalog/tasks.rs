@@ -120,6 +120,13 @@ impl TaskRow {
         rows.into_iter().map(row).collect()
     }
 
+    /// The versions that tasks have worked on which have ended.
+    pub async fn ended_versions(tx: &mut Tx) -> Result<Vec<Uuid>> {
+        let sql = "SELECT DISTINCT version_id FROM tasks WHERE ending IS NOT NULL AND version_id IS NOT NULL";
+        let rows = sqlx::query(sql).fetch_all(&mut **tx).await?;
+        rows.iter().map(|row| id(row, "version_id")).collect()
+    }
+
     /// The first task that was asked to make this version.
     pub async fn that_made(tx: &mut Tx, version: Uuid) -> Result<Option<Self>> {
         let query = sql(

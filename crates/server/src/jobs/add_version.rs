@@ -267,6 +267,10 @@ impl Step<World> for Take {
             }
             _ => Ok(()),
         })?;
+        if cx.signal().is_some() {
+            // A person may have changed the disk since a try that died when all was stored: nothing refers to that yet.
+            world.repository.remove_version(id.into()).or_fail()?;
+        }
         let changes = bench.connector.open_changes(&bench.tag).or_fail()?;
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
         let (source, mask_note) = Changed::new(changes, base, bench.input.disk_size).or_fail()?;

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shale_disk::{Format, Sink, SparseFile};
 use shale_task::{Context, Kind, Outcome, Step, StepError};
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use uuid::Uuid;
@@ -86,6 +86,11 @@ pub fn write_image(
     }
 }
 
+/// Only its owner reads it: disks hold password files and keys.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).truncate(true).read(true).write(true).mode(0o600).open(path)
+}
+
 fn duplicate(file: &File) -> shale_disk::Result<File> {
     file.try_clone().map_err(|e| shale_disk::Error::io("the image's file cannot be used", e))
 }
@@ -101,7 +106,7 @@ impl Step<World> for Write {
         let input: ExportInput = cx.input_as()?;
         let format: Format = Format::from_str(&input.format).or_fail()?;
         let part = part(&input, cx);
-        let file = File::create(&part).map_err(|e| file_error("cannot write", &part, e))?;
+        let file = create_private(&part).map_err(|e| file_error("cannot write", &part, e))?;
         let data = world.repository.version(input.version_id.into()).or_fail()?.info().data;
         let watch = cx.watch(Some(data));
         write_image(world, input.version_id, format, &file, &watch).or_fail()?;

@@ -9,8 +9,9 @@ use shale_store::{Action, Finding, GcOptions, VersionId};
 use shale_task::{Context, Kind, Outcome, Step, StepError};
 use std::time::Duration;
 
-/// Findings that a report lists; more are counted.
+/// Findings that a report lists, and ranges that it lists of each version; more are counted.
 const LISTED: usize = 200;
+const RANGES_LISTED: usize = 20;
 
 /// What a check must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,7 +56,8 @@ impl Check {
             json!({
                 "version_id": id.to_string(),
                 "version": Self::name_of(world, *id),
-                "bytes": ranges.iter().map(|range| [range.start, range.end]).collect::<Vec<_>>(),
+                "range_count": ranges.len(),
+                "ranges": ranges.iter().take(RANGES_LISTED).map(|r| [r.start, r.end]).collect::<Vec<_>>(),
             })
         });
         json!({
@@ -73,8 +75,7 @@ impl Step<World> for Check {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: CheckInput = cx.input_as()?;
-        let stored = world.repository.stats().or_fail()?.stored;
-        let watch = cx.watch(Some(stored));
+        let watch = cx.watch(None);
         let report = world.repository.check(input.read_data, &watch).or_fail()?;
         if !report.is_sound() {
             for finding in &report.findings {

@@ -1,6 +1,6 @@
 //! Cancelling and retrying tasks.
 
-use super::{Actor, audit};
+use super::{Actor, audit, rule};
 use crate::app::App;
 use crate::catalog::{TaskRow, VersionRow};
 use crate::error::{Error, Result};
@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 /// Asks a task to turn back: what it made is removed.
 pub async fn cancel_task(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
+    rule("/comment", shale_model::comment(comment))?;
     let task = get(app, id).await?;
     let (engine, row, who) = (app.engine.clone(), task.clone(), actor.0.clone());
     tokio::task::spawn_blocking(move || engine.cancel(row, &who))
@@ -30,6 +31,7 @@ pub async fn cancel_task(app: &App, actor: &Actor, id: Uuid, comment: &str) -> R
 
 /// Tries a stuck task again where it stopped.
 pub async fn retry_task(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
+    rule("/comment", shale_model::comment(comment))?;
     let task = get(app, id).await?;
     let (engine, row) = (app.engine.clone(), task.clone());
     tokio::task::spawn_blocking(move || engine.retry(row))

@@ -333,6 +333,9 @@ fn exportable(path: &str, overwrite: bool) -> Result<PathBuf> {
     }
     match std::fs::symlink_metadata(&target) {
         Ok(found) if found.is_dir() => wrong(format!("{path} is a folder: add a file name.")),
+        Ok(found) if !found.is_file() && !found.is_symlink() => {
+            wrong(format!("{path} is no file: images are written to files, not to devices or pipes."))
+        }
         Ok(_) if !overwrite => {
             wrong(format!("{path} exists on the server: choose another, or overwrite it."))
         }
@@ -393,9 +396,10 @@ pub async fn command_machine(app: &App, actor: &Actor, id: Uuid, order: MachineO
     let mut tx = app.world.catalog.begin().await?;
     let machine_name = version.machine_name.clone().unwrap_or_default();
     audit(&mut tx, actor, order.name(), ("version", id, &machine_name), "").await?;
+    tx.commit().await?;
+    let mut tx = app.world.catalog.read().await?;
     let scene = Scene::read(&mut tx).await?;
     let machine = scene.machine(app, &mut tx, &version).await?;
-    tx.commit().await?;
     app.feed.publish("version", id, false);
     machine.ok_or_else(|| Error::not_found("machine", id))
 }

@@ -43,6 +43,30 @@ fn open_task(bench: &Bench, kind: &str, version: Uuid) -> Uuid {
     task.id
 }
 
+/// A task on a version that is over: this catalog knows what became of it.
+fn ended_task(bench: &Bench, version: Uuid) {
+    let task = open_task(bench, "add_version", version);
+    bench.change(async |tx| TaskRow::end(tx, task, "canceled", None).await);
+}
+
+#[test]
+fn a_version_that_the_catalog_never_heard_of_stays_as_an_older_catalog_would_not_know_it_either() {
+    let bench = tidy_bench();
+    bench.store(ORPHAN, 0x99);
+    assert_eq!(sweep(bench.world()).unwrap(), Swept::default());
+    assert!(stored(&bench).contains(&ORPHAN));
+}
+
+#[test]
+fn a_machine_stays_while_its_version_is_being_made_even_if_its_task_is_stuck() {
+    let bench = tidy_bench();
+    bench.add_editing(LAYER, ORPHAN, "1.2", Some(FIRST));
+    bench.platform.plant(ORPHAN);
+    ended_task(&bench, ORPHAN);
+    assert_eq!(sweep(bench.world()).unwrap(), Swept::default());
+    assert_eq!(bench.platform.tags(), [tag(ORPHAN)]);
+}
+
 fn stored(bench: &Bench) -> Vec<Uuid> {
     bench.world().repository.versions().unwrap().into_iter().map(|version| version.id.into()).collect()
 }
@@ -52,6 +76,7 @@ fn what_no_row_knows_is_removed_from_the_platform_and_from_the_repository_and_th
     let bench = tidy_bench();
     bench.platform.plant(ORPHAN);
     bench.store(ORPHAN, 0x99);
+    ended_task(&bench, ORPHAN);
     assert_eq!(sweep(bench.world()).unwrap(), Swept { machines: vec![ORPHAN], versions: vec![ORPHAN] });
     assert!(bench.platform.tags().is_empty());
     assert_eq!(stored(&bench), [FIRST, SECOND, FOREIGN]);
@@ -102,6 +127,7 @@ fn a_platform_that_does_not_answer_keeps_nobody_from_sweeping_the_repository() {
     let bench = tidy_bench();
     bench.platform.plant(ORPHAN);
     bench.store(ORPHAN, 0x99);
+    ended_task(&bench, ORPHAN);
     bench.platform.go_away();
     assert_eq!(sweep(bench.world()).unwrap(), Swept { machines: vec![], versions: vec![ORPHAN] });
     assert_eq!(bench.platform.tags(), [tag(ORPHAN)]);
