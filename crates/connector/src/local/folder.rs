@@ -83,6 +83,18 @@ impl Folder {
     pub(super) fn efi_variables(&self) -> PathBuf {
         self.path.join("efi-variables.fd")
     }
+    /// Empties the serial log when it has grown large, and QEMU's own: a guest must not fill this host. Both are
+    /// appended to, so that they go on from their start.
+    pub(super) fn bound_logs(&self, limit: u64) {
+        for path in [self.serial_log(), self.qemu_log()] {
+            let large = fs::metadata(&path).is_ok_and(|found| found.len() > limit);
+            if large && let Ok(log) = fs::OpenOptions::new().write(true).open(&path) {
+                // One that cannot be emptied now may be the next time.
+                let _ = log.set_len(0);
+            }
+        }
+    }
+
     /// The serial port's log.
     pub(super) fn serial_log(&self) -> PathBuf {
         self.path.join("serial.log")
@@ -291,6 +303,21 @@ mod tests {
 
     fn tag() -> Tag {
         Tag::parse("0198b2c4-0000-7000-8000-000000000001").unwrap()
+    }
+
+    #[test]
+    fn a_log_that_has_grown_large_is_emptied_and_written_on_from_its_start() {
+        use std::io::Write;
+        let state = tempfile::tempdir().unwrap();
+        let folder = Folder::of(state.path(), &tag());
+        fs::create_dir(&folder.path).unwrap();
+        let mut writer = fs::OpenOptions::new().create(true).append(true).open(folder.serial_log()).unwrap();
+        writer.write_all(&[b'x'; 100]).unwrap();
+        folder.bound_logs(100);
+        assert_eq!(fs::metadata(folder.serial_log()).unwrap().len(), 100);
+        folder.bound_logs(99);
+        writer.write_all(b"more").unwrap();
+        assert_eq!(fs::read(folder.serial_log()).unwrap(), b"more");
     }
 
     #[test]

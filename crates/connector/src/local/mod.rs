@@ -35,6 +35,9 @@ use crate::{
     Check, Connector, Console, Error, ErrorKind, Firmware, MachineSpec, Observed, Origin, Power, Result, Tag,
 };
 
+/// A machine's logs are emptied beyond this.
+const LOG_LIMIT: u64 = 64 << 20;
+
 /// The `local` connector.
 pub struct Local {
     state: PathBuf,
@@ -184,6 +187,7 @@ impl Connector for Local {
     fn observe(&self, tag: &Tag) -> Result<Observed> {
         let folder = self.folder(tag);
         let Some(record) = folder.record()? else { return Ok(Observed::absent()) };
+        folder.bound_logs(LOG_LIMIT);
         let has_overlay = fs::metadata(folder.overlay());
         let mut seen = Observed {
             power: Power::Off,

@@ -75,6 +75,37 @@ async fn the_repository_is_shown_checked_and_cleaned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_a_repository_that_lost_a_pack_ends_well_and_names_it_and_what_is_affected() {
+    let service = Service::start().await;
+    service.layer("Debian").await;
+    let packs = service.app.world.place.repository().join("packs");
+    let mut lost = Vec::new();
+    for found in walk(&packs) {
+        lost.push(found.file_stem().unwrap().to_string_lossy().into_owned());
+        std::fs::remove_file(found).unwrap();
+    }
+    assert!(!lost.is_empty());
+    let task = service.post("/repository/check", json!({})).await.expect(202);
+    let task = service.ends(&task, "done").await;
+    assert_eq!(task["result"]["sound"], false);
+    let report = task["result"]["findings"].to_string();
+    assert!(lost.iter().all(|pack| report.contains(pack.as_str())), "{report}");
+    assert!(report.contains("Debian / 1.0"), "{report}");
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(walk(&path)),
+            false => files.push(path),
+        }
+    }
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_server_tells_what_it_is_and_how_it_does() {
     let service = Service::start().await;
     assert_eq!(service.get("/version").await.expect(200)["name"], "shaled");
