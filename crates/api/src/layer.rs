@@ -50,6 +50,10 @@ pub struct NewLayer {
     pub version: NewVersion,
     /// Where the disk comes from.
     pub source: ImportSource,
+    /// What the disk is, as a format's name, instead of finding out. Say `raw` for a raw disk from a guest that is not
+    /// trusted: it could pose as another format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     /// Do not store blocks that the disk's file systems say are free (default true).
     #[serde(default = "yes")]
     pub drop_free_space: bool,

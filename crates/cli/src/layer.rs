@@ -66,6 +66,9 @@ pub struct Import {
     /// The disk on the server: raw, qcow2, VHD, VHDX, VMDK or OVA, recognised by content
     #[arg(long, value_name = "PATH")]
     file: String,
+    /// What the disk is, instead of finding out: say raw for a raw disk from a guest that you do not trust
+    #[arg(long)]
+    format: Option<String>,
     /// The layer's description
     #[arg(long, default_value = "")]
     description: String,
@@ -132,6 +135,7 @@ fn run_import(import: Import, client: &Client, terminal: &Terminal) -> Outcome {
             description: import.version_description,
         },
         source: ImportSource::File(path_on_server(client, &import.file)?),
+        format: import.format,
         drop_free_space: !import.keep_free_space,
         comment: import.comment,
     };

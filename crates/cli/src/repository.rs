@@ -71,7 +71,8 @@ fn damage(report: &Value) -> Option<String> {
         return None;
     }
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
-    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list =
+        |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let mut lines = vec!["The repository is damaged.".to_owned()];
     for finding in list(report, "findings") {
         lines.push(format!("  {}: {}", text(&finding, "object"), text(&finding, "problem")));

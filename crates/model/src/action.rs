@@ -270,11 +270,7 @@ impl MachineFacts {
             Power::Off => Err(format!("The machine '{}' is not running: power it on first.", self.name)),
             other => is_off(&self.name, other),
         });
-        vec![
-            action("power_on", on),
-            action("shut_down", running.clone()),
-            action("power_off", running),
-        ]
+        vec![action("power_on", on), action("shut_down", running.clone()), action("power_off", running)]
     }
 
     /// A person may touch the machine only while it is theirs: neither while it is made nor while it is taken from.

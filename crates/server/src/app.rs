@@ -1,6 +1,6 @@
 //! A running server's parts, put together.
 
-use crate::catalog::{Catalog, ConnectorRow, now};
+use crate::catalog::{Catalog, ConnectorRow, VersionRow, now};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
@@ -30,7 +30,13 @@ impl App {
     pub async fn open(place: Place, program: PathBuf, open_connector: OpenConnector) -> Result<Self> {
         let catalog = Catalog::open(&place.catalog()).await?;
         first_connector(&catalog).await?;
-        let repository = Repository::open_or_create(place.repository()).map_err(|e| {
+        // A catalog that knows versions belongs to a repository: an empty one in its place would hide a disk that is
+        // not mounted.
+        let mut tx = catalog.read().await?;
+        let is_new = VersionRow::ids(&mut tx).await?.is_empty();
+        drop(tx);
+        let open = if is_new { Repository::open_or_create } else { Repository::open };
+        let repository = open(place.repository()).map_err(|e| {
             Error::unavailable(format!("The repository {} cannot be opened.", place.repository().display()))
                 .because(e)
         })?;

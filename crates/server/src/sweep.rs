@@ -118,7 +118,9 @@ pub fn sweep(world: &World) -> Result<Swept> {
                 }
                 match world.repository.remove_version(version.id) {
                     Ok(()) => swept.versions.push(id),
-                    Err(error) => tracing::warn!(%id, error = chain(&error), "a version that belongs to nobody stays"),
+                    Err(error) => {
+                        tracing::warn!(%id, error = chain(&error), "a version that belongs to nobody stays")
+                    }
                 }
             }
         }

@@ -279,8 +279,10 @@ pub(super) fn make_private(path: &Path) -> Result<()> {
     for folder in path.ancestors() {
         let owner = fs::symlink_metadata(folder).map_err(failed)?.uid();
         if owner != rustix::process::geteuid().as_raw() && owner != 0 {
-            let what =
-                format!("'{}' belongs to somebody else; remove it or choose another folder", folder.display());
+            let what = format!(
+                "'{}' belongs to somebody else; remove it or choose another folder",
+                folder.display()
+            );
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
     }

@@ -6,10 +6,12 @@ use crate::stored::{Imported, firmware_of};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shale_disk::{Disk, Format, OpenOptions};
 use shale_model::VersionEvent;
 use shale_store::NewVersion;
 use shale_task::{Context, Kind, Outcome, Step, StepError};
 use std::path::PathBuf;
+use std::str::FromStr;
 use uuid::Uuid;
 
 /// What an import must know.
@@ -21,6 +23,9 @@ pub struct ImportInput {
     pub version_id: Uuid,
     /// The disk, on this host.
     pub file: PathBuf,
+    /// What the disk is, when somebody said so.
+    #[serde(default)]
+    pub format: Option<String>,
     /// Leave out what the disk's file systems say is free.
     pub drop_free_space: bool,
 }
@@ -60,7 +65,8 @@ impl Step<World> for Store {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: ImportInput = cx.input_as()?;
-        let opened = shale_disk::open(&input.file).or_fail()?;
+        let format = input.format.as_deref().map(Format::from_str).transpose().or_fail()?;
+        let opened = OpenOptions { format, ..OpenOptions::default() }.open(&input.file).or_fail()?;
         let disk = opened.disk.clone();
         let firmware = firmware_of(disk.as_ref());
         let (source, mask_note) = Imported::new(disk.clone(), input.drop_free_space).or_fail()?;

@@ -25,6 +25,9 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
     }
     let ImportSource::File(file) = &new.source;
     let file = importable(file)?;
+    if let Some(name) = &new.format {
+        super::format(name)?;
+    }
     rule("/description", shale_model::description(&new.description))?;
     rule("/version/name", shale_model::version_name(&new.version.name, false))?;
     rule("/version/description", shale_model::description(&new.version.description))?;
@@ -38,6 +41,7 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
         layer_id: new.id,
         version_id: new.version.id,
         file,
+        format: new.format.clone(),
         drop_free_space: new.drop_free_space,
     };
     let task = NewTask {

@@ -75,6 +75,31 @@ async fn the_repository_is_shown_checked_and_cleaned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_said_to_be_raw_is_stored_as_it_is_whatever_it_poses_as() {
+    let service = Service::start().await;
+    let image = service.path("posing.img");
+    let mut make = std::process::Command::new("qemu-img");
+    make.args(["create", "-q", "-f", "qcow2"]).arg(&image).arg("64M");
+    assert!(make.status().unwrap().success());
+    let bytes = std::fs::metadata(&image).unwrap().len().next_multiple_of(512);
+    for (name, format, size) in [("found", None, 64 << 20), ("said", Some("raw"), bytes)] {
+        let (layer, version) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+        let mut order = json!({ "id": layer, "kind": "os", "name": name, "source": { "file": image },
+            "version": { "id": version, "name": "1.0" } });
+        if let Some(format) = format {
+            order["format"] = json!(format);
+        }
+        let created = service.post("/layers", order).await.expect(201);
+        service.ends(&created["task"], "done").await;
+        let shown = service.get(&format!("/versions/{version}")).await.expect(200);
+        assert_eq!(shown["sizes"]["virtual_bytes"], json!(size), "{name}");
+    }
+    let order = json!({ "id": uuid::Uuid::now_v7(), "kind": "os", "name": "odd", "source": { "file": image },
+        "format": "odd", "version": { "id": uuid::Uuid::now_v7(), "name": "1.0" } });
+    service.post("/layers", order).await.refused(422, "invalid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_of_a_repository_that_lost_a_pack_ends_well_and_names_it_and_what_is_affected() {
     let service = Service::start().await;
     service.layer("Debian").await;
