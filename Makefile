@@ -25,7 +25,7 @@ run: ## Build and run the server with its data in build/shale
 
 test: ## Every test
 	scripts/setup test
-	cargo test --workspace
+	cargo test --workspace --no-fail-fast
 
 check: ## Format, lints, licences and advisories, shell scripts
 	scripts/setup check

@@ -161,6 +161,10 @@ mod tests {
         let log = folder.path().join("log");
         start(Path::new("/bin/sh"), &["-c".to_owned(), script, mark.clone()], &log).unwrap();
 
+        // Before that it may still be setsid, on its way to a session of its own.
+        while log_tail(&log) != "begun" {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let is_ours = |args: &[String]| args.last() == Some(&mark);
         let found = find(is_ours).unwrap();
         assert_eq!(found.len(), 1);
@@ -168,9 +172,6 @@ mod tests {
         let after_name: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         assert_ne!(after_name[1], std::process::id().to_string(), "it is no child of ours");
         assert_eq!(after_name[3], found[0].pid.to_string(), "it leads a session of its own");
-        while log_tail(&log) != "begun" {
-            std::thread::sleep(Duration::from_millis(5));
-        }
         // It ignores SIGTERM, so that it takes SIGKILL to end it.
         end(&found, Duration::from_millis(50)).unwrap();
         assert!(find(is_ours).unwrap().is_empty());
