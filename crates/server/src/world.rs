@@ -24,7 +24,7 @@ pub struct World {
     pub place: Arc<Place>,
     /// This program, to be started as the process that serves a disk.
     pub program: PathBuf,
-    /// Threads that one import or export may use: twice the processors, as half of them may wait for a disk.
+    /// Threads that one import or export may use: four for each processor, as most wait for a disk.
     pub threads: usize,
     open_connector: OpenConnector,
     runtime: tokio::runtime::Handle,
@@ -40,7 +40,7 @@ impl World {
         open_connector: OpenConnector,
     ) -> Self {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
-        let threads = (2 * processors).min(16);
+        let threads = (4 * processors).clamp(8, 32);
         let runtime = tokio::runtime::Handle::current();
         Self { catalog, repository, place, program, threads, open_connector, runtime }
     }
