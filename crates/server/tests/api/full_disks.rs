@@ -114,6 +114,8 @@ async fn a_machine_that_finds_no_room_fails_and_the_layer_is_free_again() {
     service.get(&format!("/versions/{}", text(&order["id"]))).await.refused(404, "not_found");
     std::fs::remove_file(ballast).unwrap();
     service.version_at_work(&layer, "1.1").await;
+    // Before the disk that its machine lies on.
+    drop(service);
 }
 
 #[tokio::test(flavor = "multi_thread")]
