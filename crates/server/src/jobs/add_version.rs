@@ -9,9 +9,8 @@
 //! The machine carries the version's id as its tag; every undo removes whatever carries it.
 
 use super::import::commit;
-use super::{OrFail, RESERVE};
+use super::{OrFail, RESERVE, change};
 use crate::catalog::{VersionRow, now};
-use crate::error::Result as ServerResult;
 use crate::stored::{Changed, StoredDisk};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -86,20 +85,6 @@ impl Bench {
         let bench = Self::of(world, cx)?;
         bench.connector.remove(&bench.tag).or_fail()
     }
-}
-
-/// Changes a version's row in one transaction.
-fn change<T>(
-    world: &World,
-    work: impl AsyncFnOnce(&mut crate::catalog::Tx) -> ServerResult<T>,
-) -> Result<T, StepError> {
-    let changed: ServerResult<T> = world.wait(async {
-        let mut tx = world.catalog.begin().await?;
-        let value = work(&mut tx).await?;
-        tx.commit().await?;
-        Ok(value)
-    });
-    changed.or_fail()
 }
 
 struct Reserve;

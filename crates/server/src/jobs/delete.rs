@@ -1,6 +1,6 @@
 //! `delete_version` and `delete_layer`: the catalog forgets first, then the repository does.
 
-use super::{OrFail, RESERVE};
+use super::{OrFail, RESERVE, change};
 use crate::catalog::{LayerRow, VersionRow};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -62,14 +62,12 @@ impl Step<World> for Reserve {
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         let input: Input = cx.input_as()?;
-        let put_back: crate::error::Result<()> = world.wait(async {
-            let mut tx = world.catalog.begin().await?;
+        change(world, async |tx| {
             for version in &input.versions {
-                VersionRow::put_back(&mut tx, version.id, version.state).await?;
+                VersionRow::put_back(tx, version.id, version.state).await?;
             }
-            Ok(tx.commit().await?)
-        });
-        put_back.or_fail()
+            Ok(())
+        })
     }
 }
 

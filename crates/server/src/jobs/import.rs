@@ -1,6 +1,6 @@
 //! `import_os_layer`: a disk becomes the first version of an OS layer.
 
-use super::{OrFail, RESERVE};
+use super::{OrFail, RESERVE, change};
 use crate::catalog::{Finished, LayerRow, VersionRow, now};
 use crate::stored::{Imported, firmware_of};
 use crate::world::World;
@@ -47,12 +47,7 @@ impl Step<World> for Reserve {
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         let input: ImportInput = cx.input_as()?;
-        let removed: crate::error::Result<()> = world.wait(async {
-            let mut tx = world.catalog.begin().await?;
-            LayerRow::delete(&mut tx, input.layer_id).await?;
-            Ok(tx.commit().await?)
-        });
-        removed.or_fail()
+        change(world, async |tx| LayerRow::delete(tx, input.layer_id).await)
     }
 }
 
@@ -129,17 +124,14 @@ pub(super) fn commit(
     event: VersionEvent,
 ) -> Result<Outcome, StepError> {
     let facts: Finished = cx.output_as(from)?;
-    let done: crate::error::Result<()> = world.wait(async {
-        let mut tx = world.catalog.begin().await?;
-        let row = VersionRow::get(&mut tx, version).await?;
+    change(world, async |tx| {
+        let row = VersionRow::get(tx, version).await?;
         if row.is_some_and(|row| row.state == shale_model::VersionState::Deployable) {
             return Ok(());
         }
-        VersionRow::happen(&mut tx, version, event).await?;
-        VersionRow::finish(&mut tx, version, &facts).await?;
-        Ok(tx.commit().await?)
-    });
-    done.or_fail()?;
+        VersionRow::happen(tx, version, event).await?;
+        VersionRow::finish(tx, version, &facts).await
+    })?;
     let result: Value = cx.output(from).cloned().unwrap_or_default();
     Ok(Outcome::Done(result))
 }

@@ -29,6 +29,7 @@ pub use import::ImportInput;
 pub use upkeep::{CheckInput, CollectInput};
 pub use verify::VerifyInput;
 
+use crate::catalog::Tx;
 use crate::error::{Error, chain};
 use crate::world::World;
 use shale_task::{Event, Kind, StepError};
@@ -61,6 +62,20 @@ pub fn reserved() -> [Event; 2] {
         Event::Started { step: RESERVE.into(), attempt: 1 },
         Event::Done { step: RESERVE.into(), output: serde_json::Value::Null },
     ]
+}
+
+/// Changes the catalog in one transaction.
+fn change<T>(
+    world: &World,
+    work: impl AsyncFnOnce(&mut Tx) -> crate::error::Result<T>,
+) -> Result<T, StepError> {
+    let changed: crate::error::Result<T> = world.wait(async {
+        let mut tx = world.catalog.begin().await?;
+        let value = work(&mut tx).await?;
+        tx.commit().await?;
+        Ok(value)
+    });
+    changed.or_fail()
 }
 
 /// Turns the errors of the floors below into a step's: the whole chain as text, and whether to try again.
