@@ -1,0 +1,1 @@
+//! A storage repository: a folder of sparse files.

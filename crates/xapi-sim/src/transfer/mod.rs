@@ -1,0 +1,1 @@
+//! Disk images in and out, over any stream.
