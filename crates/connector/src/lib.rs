@@ -9,20 +9,24 @@
 //!
 //! Every call may be repeated: what is made carries a [`Tag`], and a repeat finds it instead of making another.
 //! No call needs an earlier one of the same process, so that a restarted caller goes on where it was.
-//! `tests/conformance.rs` holds what every connector must do.
+//! `tests/conformance/` holds what every connector must do.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 mod error;
+mod field;
 pub mod local;
 mod machine;
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::{Error, ErrorKind, Result};
+pub use field::{Choice, Field, Input};
 pub use machine::{
-    Check, Console, Firmware, MachineSpec, Observed, Origin, Outcome, Power, ServeCommand, Tag,
+    Changes, Check, Firmware, MachineSpec, Observed, Origin, Outcome, Power, ServeCommand, Tag,
 };
-use shale_disk::{Disk, Watch};
+use shale_disk::Watch;
 
 /// A platform that holds disks and runs machines for us: this host, or a hypervisor over the network.
 pub trait Connector: Send + Sync {
@@ -32,15 +36,25 @@ pub trait Connector: Send + Sync {
     /// Whether all is there that machines need, line by line. Changes nothing that lasts.
     fn test(&self) -> Vec<Check>;
 
+    /// What the platform has for the settings that are of the kind [`Input::Found`]. None by default.
+    fn choices(&self) -> Result<Vec<Choice>> {
+        Ok(Vec::new())
+    }
+
     /// Every tag that something on the platform carries: whole, half made or half removed.
     fn inventory(&self) -> Result<Vec<Tag>>;
 
     /// Makes sure that the machine's disk is there: `origin` with room up to `spec.disk_size`. `watch` is told of
-    /// bytes sent, where any are.
-    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<()>;
+    /// bytes sent, where any are. Answers how it was made, in a sentence for people.
+    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<String>;
 
     /// Makes sure that a machine with the tag's disk is there. It is not powered on.
     fn ensure_machine(&self, tag: &Tag, spec: &MachineSpec) -> Result<()>;
+
+    /// Whether a machine is to be powered on as soon as it is made, or left to the administrator.
+    fn powers_on_by_itself(&self) -> bool {
+        true
+    }
 
     /// Makes sure that the machine runs; one that is paused goes on.
     fn power_on(&self, tag: &Tag) -> Result<()>;
@@ -54,16 +68,43 @@ pub trait Connector: Send + Sync {
     /// How the machine stands. Absent is an answer, not an error.
     fn observe(&self, tag: &Tag) -> Result<Observed>;
 
-    /// The machine's disk as far as it was changed: [`shale_disk::Content::Hole`] means "as in the origin".
-    /// Refused ([`ErrorKind::Busy`]) while the machine is on; the machine cannot be powered on until it is dropped.
-    fn open_changes(&self, tag: &Tag) -> Result<Box<dyn Disk>>;
+    /// The machine's screen: a stream that speaks RFB (VNC) from its first byte on. Refused ([`ErrorKind::Busy`]) while
+    /// the machine is off. The stream ends with the machine, or when it is dropped.
+    fn open_screen(&self, tag: &Tag) -> Result<UnixStream>;
+
+    /// The machine's disk as far as it was changed. Refused ([`ErrorKind::Busy`]) while the machine is on; the machine
+    /// cannot be powered on until it is dropped. `watch` is told of bytes fetched before the disk can be read.
+    fn open_changes(&self, tag: &Tag, watch: Watch) -> Result<Changes>;
 
     /// Makes sure that nothing carries the tag any more: machine, disk, export, running or not.
     fn remove(&self, tag: &Tag) -> Result<()>;
+
+    /// Returns as soon as a machine of ours may have changed since the last call, or when `patience` is over.
+    /// A platform that cannot tell lets the time pass.
+    fn await_change(&self, patience: Duration) -> Result<()> {
+        std::thread::sleep(patience);
+        Ok(())
+    }
+
+    /// Lets go of what is kept on the platform only to be quick: disks of origins (see [`Origin::id`]) that are not
+    /// `known` any more, or that are more than the configuration allows. Answers what went, for the log. What a machine
+    /// needs stays.
+    fn trim(&self, known: &dyn Fn(&Tag) -> bool) -> Result<Vec<String>> {
+        let _ = known;
+        Ok(Vec::new())
+    }
 }
 
 /// The kinds of connector there are.
 pub const KINDS: &[&str] = &["local"];
+
+/// What a kind of connector wants to be told, in the order to ask for it; `None` when there is no such kind.
+pub fn fields(kind: &str) -> Option<&'static [Field]> {
+    match kind {
+        "local" => Some(local::FIELDS),
+        _ => None,
+    }
+}
 
 /// The connector of a kind with its settings (a JSON object of that kind). `folder` is its own place on this host
 /// for what it must keep; it is made when needed.

@@ -61,12 +61,26 @@ pub enum Firmware {
     Uefi,
 }
 
-/// The disk a packaging machine starts from, offered in two ways; a platform takes the one that fits it.
+/// The disk a packaging machine starts from, offered in more than one way; a platform takes the one that fits it.
 pub struct Origin<'a> {
-    /// To be read here and sent (a platform that keeps its own disks).
+    /// Which disk it is: the same id is always the same bytes, so that a platform may keep it for the next machine.
+    pub id: Tag,
+    /// To be read here and sent (a platform that keeps its own disks). It may be smaller than the machine's disk: then
+    /// its partition table is to be moved, see [`shale_disk::table::growth`].
     pub disk: &'a dyn Disk,
-    /// To be served, read-only, by a process of its own (a platform on this host).
+    /// What differs in it from the disk of another id, if that is known: holes are what both have.
+    pub since: &'a dyn Fn(&Tag) -> Option<Box<dyn Disk + 'a>>,
+    /// To be served, read-only, by a process of its own (a platform on this host), grown to the machine's size.
     pub serve: ServeCommand,
+}
+
+/// What a machine changed on its disk.
+pub struct Changes {
+    /// As large as the machine's disk; [`shale_disk::Content::Hole`] means "as in the origin, grown to this size".
+    /// More than what changed may be there, with the origin's bytes.
+    pub disk: Box<dyn Disk>,
+    /// How it was found out, in a sentence for people: which way, and why no better one.
+    pub how: String,
 }
 
 /// A command that serves the origin by NBD on a unix socket until it is killed. `--socket PATH` is appended; the
@@ -112,13 +126,6 @@ impl Power {
     }
 }
 
-/// Where the machine's screen can be reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Console {
-    /// A unix socket on this host that speaks RFB (VNC).
-    VncSocket(PathBuf),
-}
-
 /// What a platform says of a machine at this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
@@ -132,8 +139,10 @@ pub struct Observed {
     pub name: String,
     /// Where to find it, for people: host and folder, or pool and storage.
     pub place: String,
-    /// Its screen, while it is on.
-    pub console: Option<Console>,
+    /// Whether [`crate::Connector::open_screen`] would show something.
+    pub has_screen: bool,
+    /// Unix socket on this host that is its screen (RFB), where it is on this host.
+    pub vnc_socket: Option<PathBuf>,
     /// File with all it wrote to its first serial port, over all its starts.
     pub serial_log: Option<PathBuf>,
     /// Address on this host that leads to the guest's port 22, while it is on and forwarding is configured.
@@ -153,7 +162,8 @@ impl Observed {
             detail: None,
             name: String::new(),
             place: String::new(),
-            console: None,
+            has_screen: false,
+            vnc_socket: None,
             serial_log: None,
             ssh: None,
             pid: None,

@@ -12,9 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use shale_connector::local::{Local, Settings};
-use shale_connector::{
-    Connector, Console, ErrorKind, Firmware, MachineSpec, Origin, Outcome, Power, ServeCommand, Tag,
-};
+use shale_connector::{Connector, ErrorKind, Firmware, MachineSpec, Outcome, Power, ServeCommand, Tag};
 use shale_disk::{Disk, Extent, FileDisk};
 
 fn settings() -> Settings {
@@ -54,7 +52,7 @@ impl Bench {
     fn make(&self, disk: &Path) -> Box<dyn Connector> {
         let connector = self.connect();
         let opened = FileDisk::open(disk).unwrap();
-        let origin = Origin { disk: &opened, serve: guest::serve_command(self.folder.path(), disk) };
+        let origin = guest::origin(&opened, guest::serve_command(self.folder.path(), disk));
         let spec = spec(opened.size());
         connector.ensure_disk(&self.tag, &spec, &origin, &|_| ControlFlow::Continue(())).unwrap();
         connector.ensure_machine(&self.tag, &spec).unwrap();
@@ -167,7 +165,8 @@ fn a_huge_disk_is_powered_on_without_being_read() {
     let disk = bench.path("huge.raw");
     let size = 4 << 40;
     fs::File::create(&disk).unwrap().set_len(size).unwrap();
-    let origin = Origin { disk: &Sealed(size), serve: guest::serve_command(bench.folder.path(), &disk) };
+    let sealed = Sealed(size);
+    let origin = guest::origin(&sealed, guest::serve_command(bench.folder.path(), &disk));
     let begun = std::time::Instant::now();
     connector.ensure_disk(&bench.tag, &spec(size), &origin, &|_| ControlFlow::Continue(())).unwrap();
     connector.ensure_machine(&bench.tag, &spec(size)).unwrap();
@@ -177,7 +176,7 @@ fn a_huge_disk_is_powered_on_without_being_read() {
     assert_eq!(seen.power, Power::Running);
 
     // The screen answers as RFB does.
-    let Some(Console::VncSocket(vnc)) = seen.console else { panic!("no console") };
+    let vnc = seen.vnc_socket.expect("no screen");
     let mut hello = [0; 4];
     std::os::unix::net::UnixStream::connect(vnc).unwrap().read_exact(&mut hello).unwrap();
     assert_eq!(&hello, b"RFB ");
@@ -185,7 +184,7 @@ fn a_huge_disk_is_powered_on_without_being_read() {
     // Killed from outside: off, and what it wrote can be read.
     kill(&seen.pid.unwrap().to_string());
     guest::wait_off(&*connector, &bench.tag);
-    assert_eq!(connector.open_changes(&bench.tag).unwrap().size(), size);
+    assert_eq!(connector.open_changes(&bench.tag, &|_| ControlFlow::Continue(())).unwrap().disk.size(), size);
 }
 
 #[test]
@@ -201,11 +200,14 @@ fn a_deleted_overlay_is_told_and_never_comes_back_empty() {
     assert_eq!(seen.power, Power::Off);
     assert!(seen.detail.unwrap().contains("was deleted"));
     let opened = FileDisk::open(&disk).unwrap();
-    let origin = Origin { disk: &opened, serve: guest::serve_command(bench.folder.path(), &disk) };
+    let origin = guest::origin(&opened, guest::serve_command(bench.folder.path(), &disk));
     let made_again =
         connector.ensure_disk(&bench.tag, &spec(opened.size()), &origin, &|_| ControlFlow::Continue(()));
-    let errors =
-        [made_again.err(), connector.power_on(&bench.tag).err(), connector.open_changes(&bench.tag).err()];
+    let errors = [
+        made_again.err(),
+        connector.power_on(&bench.tag).err(),
+        connector.open_changes(&bench.tag, &|_| ControlFlow::Continue(())).err(),
+    ];
     for error in errors {
         assert_eq!(error.unwrap().kind(), ErrorKind::Damaged);
     }
@@ -220,7 +222,7 @@ fn what_keeps_a_machine_from_starting_is_in_the_error() {
     assert!(error.contains("not in qcow2 format"), "{error}");
     let seen = connector.observe(&bench.tag).unwrap();
     assert_eq!((seen.power, seen.was_powered_on), (Power::Off, false));
-    assert!(connector.open_changes(&bench.tag).is_err());
+    assert!(connector.open_changes(&bench.tag, &|_| ControlFlow::Continue(())).is_err());
 }
 
 #[test]
@@ -235,7 +237,7 @@ fn what_keeps_an_export_from_starting_is_in_the_error() {
     };
     let table = [("/bin/sh", "the shelf is empty"), ("/no/such/program", "is missing")];
     for (program, expected) in table {
-        let origin = Origin { disk: &opened, serve: serve(program) };
+        let origin = guest::origin(&opened, serve(program));
         let spec = spec(opened.size());
         connector.ensure_disk(&bench.tag, &spec, &origin, &|_| ControlFlow::Continue(())).unwrap();
         connector.ensure_machine(&bench.tag, &spec).unwrap();
@@ -290,7 +292,7 @@ fn a_state_folder_too_long_for_sockets_still_runs_machines() {
     let connector = bench.make(&bench.empty_disk());
     connector.power_on(&bench.tag).unwrap();
     let seen = connector.observe(&bench.tag).unwrap();
-    let Some(Console::VncSocket(vnc)) = seen.console else { panic!("no console") };
+    let vnc = seen.vnc_socket.expect("no screen");
     assert!(!vnc.starts_with(&bench.state));
     assert!(vnc.exists());
     connector.remove(&bench.tag).unwrap();
@@ -352,7 +354,10 @@ fn fills_its_storage(small: &Path) {
     connector.power_on(&bench.tag).unwrap();
     let seen = guest::wait_until(&*connector, &bench.tag, "a pause", |seen| seen.power == Power::Paused);
     assert!(seen.detail.unwrap().contains("is full"));
-    assert_eq!(connector.open_changes(&bench.tag).err().unwrap().kind(), ErrorKind::Busy);
+    assert_eq!(
+        connector.open_changes(&bench.tag, &|_| ControlFlow::Continue(())).err().unwrap().kind(),
+        ErrorKind::Busy
+    );
 
     fs::remove_file(ballast).unwrap();
     connector.power_on(&bench.tag).unwrap();

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use judge::{raw_sample, run, text};
-use shale_disk::table::{BIOS_BOOT, ESP, Firmware, Kind, Type, grown, partitions};
-use shale_disk::{Disk, ErrorKind, Memory, SparseFile, export, open};
+use shale_disk::table::{BIOS_BOOT, ESP, Firmware, Kind, Type, grown, growth, partitions};
+use shale_disk::{Content, Disk, ErrorKind, Layered, Memory, Resized, SparseFile, export, open};
 
 const M: u64 = 1 << 20;
 
@@ -93,6 +93,25 @@ fn a_grown_disk_has_a_gpt_without_fault() {
             }
         }
     }
+}
+
+#[test]
+fn growth_over_the_larger_disk_is_the_grown_disk_and_is_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = open(&gpt_disk(dir.path())).unwrap().disk;
+    let growth: Arc<dyn Disk> = Arc::new(growth(&*disk, 80 * M).unwrap());
+    let data: u64 = shale_disk::extents(&*growth)
+        .map(Result::unwrap)
+        .filter(|extent| extent.content == Content::Data)
+        .map(|extent| extent.length)
+        .sum();
+    assert!((1024..64 << 10).contains(&data), "{data} bytes");
+    let layered = Layered::new(growth, Arc::new(Resized::new(disk.clone(), 80 * M)));
+    let grown = grown(disk, 80 * M).unwrap();
+    let (mut a, mut b) = (vec![0; 80 << 20], vec![1; 80 << 20]);
+    layered.read_at(&mut a, 0).unwrap();
+    grown.read_at(&mut b, 0).unwrap();
+    assert!(a == b);
 }
 
 #[test]

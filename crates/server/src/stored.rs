@@ -37,6 +37,39 @@ impl Disk for StoredDisk {
     }
 }
 
+/// What differs in a version's disk from another's, told by their maps alone: a hole is what both have.
+pub struct Differing {
+    disk: StoredDisk,
+    other: Version,
+}
+
+impl Differing {
+    /// What differs in `disk` from `other`; `None` where `other` is larger, and so no disk to start from.
+    pub fn new(disk: Version, other: Version) -> Option<Self> {
+        (other.size() <= disk.size()).then(|| Self { disk: StoredDisk(disk), other })
+    }
+}
+
+impl Disk for Differing {
+    fn size(&self) -> u64 {
+        self.disk.size()
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        self.disk.read_at(buf, offset)
+    }
+
+    fn extent_at(&self, offset: u64) -> Result<Extent> {
+        let (length, differs) = self.disk.0.differs_at(&self.other, offset).map_err(store_error)?;
+        if !differs {
+            return Ok(Extent { offset, length, content: Content::Hole });
+        }
+        let whole = self.disk.extent_at(offset)?;
+        let content = if whole.content == Content::Data { Content::Data } else { Content::Zero };
+        Ok(Extent { offset, length: length.min(whole.length), content })
+    }
+}
+
 /// A version of the repository as the frames it is stored in, which a compressed qcow2 takes as they are.
 pub struct StoredFrames(pub Version);
 

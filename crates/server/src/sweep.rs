@@ -8,7 +8,6 @@
 use crate::catalog::{ConnectorRow, TaskRow, VersionRow};
 use crate::error::{Error, Result, chain};
 use crate::world::World;
-use shale_connector::Connector;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +82,7 @@ pub fn sweep(world: &World) -> Result<Swept> {
             let tags = connector.inventory();
             let tags =
                 tags.map_err(|e| Error::unavailable("The platform did not say what it has.").because(e))?;
-            Ok((Arc::<dyn Connector>::from(connector), tags))
+            Ok((connector, tags))
         });
         match listed {
             Ok((connector, tags)) => machines.extend(tags.into_iter().map(|tag| (connector.clone(), tag))),

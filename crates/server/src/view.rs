@@ -8,7 +8,7 @@ use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionRow, Window};
 use crate::error::{Error, Result};
 use crate::jobs::claims_layer;
 use shale_api as api;
-use shale_connector::{Console, Observed, Power as Seen, Tag};
+use shale_connector::{Observed, Power as Seen, Tag};
 use shale_model::{
     Action, ConnectorFacts, LayerFacts, MachineFacts, Power, TaskFacts, TaskPhase, VersionFacts, VersionState,
 };
@@ -226,7 +226,7 @@ impl Scene {
             },
             detail: detail.or(observed.detail),
             ssh: observed.ssh.map(|address| address.to_string()),
-            vnc_socket: observed.console.map(|Console::VncSocket(path)| path.to_string_lossy().into_owned()),
+            vnc_socket: observed.vnc_socket.map(|path| path.to_string_lossy().into_owned()),
             serial_log: observed.serial_log.map(|path| path.to_string_lossy().into_owned()),
             written_bytes: Some(observed.changed_bytes),
             task_id: task.map(|task| task.id),
@@ -314,7 +314,11 @@ pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
     let steps = summary.iter().flat_map(|summary| &summary.steps).map(|step| api::Step {
         name: step.name.into(),
         state: step_state(step.state).into(),
-        note: step.why.clone().or_else(|| note.clone().filter(|_| running.as_deref() == Some(step.name))),
+        note: step
+            .why
+            .clone()
+            .or_else(|| note.clone().filter(|_| running.as_deref() == Some(step.name)))
+            .or_else(|| step.output.as_ref()?.get("note")?.as_str().map(str::to_owned)),
     });
     let needs = summary.as_ref().and_then(|s| s.needs.clone());
     let done = state == "done";

@@ -5,9 +5,10 @@ use crate::error::{Error, Result, chain};
 use crate::place::Place;
 use shale_connector::{Connector, ServeCommand};
 use shale_store::Repository;
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Makes connectors from their stored settings: kind, settings, the connector's own folder on this host.
@@ -27,7 +28,17 @@ pub struct World {
     /// Threads that one import or export may use: four for each processor, as most wait for a disk.
     pub threads: usize,
     open_connector: OpenConnector,
+    /// Those in use, by configuration: a platform's sessions, and what is known of its machines, are kept. One whose
+    /// settings have changed is opened anew.
+    connectors: Mutex<HashMap<Uuid, Opened>>,
     runtime: tokio::runtime::Handle,
+}
+
+/// A connector and what it was made from.
+struct Opened {
+    kind: String,
+    settings: serde_json::Value,
+    connector: Arc<dyn Connector>,
 }
 
 impl World {
@@ -42,7 +53,16 @@ impl World {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let threads = (4 * processors).clamp(8, 32);
         let runtime = tokio::runtime::Handle::current();
-        Self { catalog, repository, place, program, threads, open_connector, runtime }
+        Self {
+            catalog,
+            repository,
+            place,
+            program,
+            threads,
+            open_connector,
+            connectors: Mutex::default(),
+            runtime,
+        }
     }
 
     /// Waits for something asynchronous, from a thread that is not the runtime's.
@@ -51,14 +71,33 @@ impl World {
     }
 
     /// The connector of a configuration.
-    pub fn connector(&self, row: &ConnectorRow) -> Result<Box<dyn Connector>> {
+    pub fn connector(&self, row: &ConnectorRow) -> Result<Arc<dyn Connector>> {
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = connectors.get(&row.id)
+            && (&opened.kind, &opened.settings) == (&row.kind, &row.settings)
+        {
+            return Ok(opened.connector.clone());
+        }
+        let connector: Arc<dyn Connector> = self.open_connector(row)?.into();
+        let (kind, settings) = (row.kind.clone(), row.settings.clone());
+        connectors.insert(row.id, Opened { kind, settings, connector: connector.clone() });
+        Ok(connector)
+    }
+
+    /// A connector of its own of a configuration, stored or not.
+    pub fn open_connector(&self, row: &ConnectorRow) -> Result<Box<dyn Connector>> {
         (self.open_connector)(&row.kind, &row.settings, &self.place.connector(row.id)).map_err(|e| {
             Error::unavailable(format!("The connector '{}' cannot be used: {}.", row.name, chain(&e)))
         })
     }
 
+    /// Lets go of the connector of a configuration that was deleted.
+    pub fn forget_connector(&self, id: Uuid) {
+        self.connectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
     /// The connector of the configuration `id`, looked up now. For steps.
-    pub fn connector_by_id(&self, id: Uuid) -> Result<Box<dyn Connector>> {
+    pub fn connector_by_id(&self, id: Uuid) -> Result<Arc<dyn Connector>> {
         let row = self.wait(async {
             let mut tx = self.catalog.read().await?;
             ConnectorRow::get(&mut tx, id).await

@@ -189,6 +189,41 @@ impl Version {
         Ok((end - offset, data))
     }
 
+    /// How far from `offset` (`offset < size`) on this disk is as `other`'s or is not, and which (`true`: it differs).
+    /// Only maps are read. `other` counts as followed by a hole where it is smaller.
+    pub fn differs_at(&self, other: &Self, offset: u64) -> Result<(u64, bool)> {
+        if offset >= self.size() {
+            let text = format!("byte {offset} is not in version {}", self.id());
+            return Err(Error::new(ErrorKind::Invalid, text));
+        }
+        let (mut page, mut slot) = self.place_of(offset / BLOCK as u64);
+        let pages = self.manifest().pages.len();
+        let mut known = None;
+        while page < pages {
+            let theirs = other.manifest().pages.get(page).copied().unwrap_or(Digest::HOLE);
+            let same_page = self.manifest().pages[page] == theirs;
+            let (mine, yours) = if same_page {
+                (None, None)
+            } else {
+                (Some(self.page(page)?), (page < other.manifest().pages.len()).then(|| other.page(page)))
+            };
+            let yours = yours.transpose()?;
+            while slot < PAGE_BLOCKS {
+                let differs = mine.as_ref().is_some_and(|mine| {
+                    let yours = yours.as_ref().map_or(Digest::HOLE, |yours| yours.0[slot]);
+                    mine.0[slot] != yours
+                });
+                if *known.get_or_insert(differs) != differs {
+                    let end = ((page * PAGE_BLOCKS + slot) as u64 * BLOCK as u64).min(self.size());
+                    return Ok((end - offset, !differs));
+                }
+                slot = if same_page { PAGE_BLOCKS } else { slot + 1 };
+            }
+            (page, slot) = (page + 1, 0);
+        }
+        Ok((self.size() - offset, known.unwrap_or(false)))
+    }
+
     /// How block number `block` is stored; `None` for a hole.
     pub fn frame(&self, block: u64) -> Result<Option<FrameInfo>> {
         let digest = self.checked_block(block)?;

@@ -84,6 +84,8 @@ pub struct StepSummary {
     pub state: StepState,
     /// Why its latest try (or undo) failed, while that is not mended.
     pub why: Option<String>,
+    /// What it put out, once it is done.
+    pub output: Option<Value>,
 }
 
 /// All that a view of a task shows.
@@ -166,7 +168,9 @@ fn step_of(replay: &Replay, rule: &Rule, i: usize, state: State) -> StepSummary 
         Some(Phase::Failed { why, .. }) => Some(why.clone()),
         _ => None,
     };
-    StepSummary { name: rule.name, state: step, why }
+    let put_out = replay.outputs.iter().find(|(name, _)| *name == rule.name);
+    let output = put_out.filter(|_| step == StepState::Done).map(|(_, value)| (*value).clone());
+    StepSummary { name: rule.name, state: step, why, output }
 }
 
 fn forward(replay: &Replay, i: usize, state: State) -> StepState {

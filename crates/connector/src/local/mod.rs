@@ -24,19 +24,23 @@ mod settings;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use folder::{Folder, Record};
-pub use settings::{Accelerator, Settings};
+pub use settings::{Accelerator, FIELDS, Settings};
 use shale_disk::{Disk, Extent, Watch, qcow2};
 
 use crate::{
-    Check, Connector, Console, Error, ErrorKind, Firmware, MachineSpec, Observed, Origin, Power, Result, Tag,
+    Changes, Check, Connector, Error, ErrorKind, Firmware, MachineSpec, Observed, Origin, Power, Result, Tag,
 };
 
 /// A machine's logs are emptied beyond this.
 const LOG_LIMIT: u64 = 64 << 20;
+
+/// How a packaging disk is made here.
+const HOW: &str = "Nothing was copied: the machine reads the repository, and writes into an overlay.";
 
 /// The `local` connector.
 pub struct Local {
@@ -91,7 +95,7 @@ impl Connector for Local {
         folder::tags(&self.state)
     }
 
-    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<()> {
+    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<String> {
         if watch(0).is_break() {
             return Err(Error::new(ErrorKind::Stopped, "stopped before the disk was made"));
         }
@@ -120,14 +124,15 @@ impl Connector for Local {
         }
         if folder.serial_log().exists() {
             // It was powered on: an overlay that is missing now is lost, and must not come back empty.
-            return self.whole(&folder).map(drop);
+            return self.whole(&folder).map(|_| HOW.to_owned());
         }
         if folder.overlay().exists() {
-            return Ok(());
+            return Ok(HOW.to_owned());
         }
         let backing = format!("nbd+unix:///?socket={}", record.disk_socket().display());
         qcow2::create_overlay(&folder.overlay(), spec.disk_size, &backing, "raw")
-            .map_err(|e| Error::disk(format!("the disk of the machine '{}' cannot be made", spec.name), e))
+            .map_err(|e| Error::disk(format!("the disk of the machine '{}' cannot be made", spec.name), e))?;
+        Ok(HOW.to_owned())
     }
 
     fn ensure_machine(&self, tag: &Tag, spec: &MachineSpec) -> Result<()> {
@@ -213,13 +218,25 @@ impl Connector for Local {
             Ok(()) => detail,
             Err(e) => Some(format!("its disk is not served, so that it may stand still: {e}")),
         };
-        seen.console = Some(Console::VncSocket(record.vnc_socket()));
+        seen.has_screen = true;
+        seen.vnc_socket = Some(record.vnc_socket());
         seen.ssh = power::ssh_address(&process);
         seen.pid = Some(process.pid);
         Ok(seen)
     }
 
-    fn open_changes(&self, tag: &Tag) -> Result<Box<dyn Disk>> {
+    fn open_screen(&self, tag: &Tag) -> Result<UnixStream> {
+        let record = self.folder(tag).existing()?;
+        if power::running(tag)?.is_empty() {
+            let what = format!("the machine '{}' is off: power it on to see its screen", record.spec.name);
+            return Err(Error::new(ErrorKind::Busy, what));
+        }
+        UnixStream::connect(record.vnc_socket()).map_err(|e| {
+            Error::io(format!("the screen of the machine '{}' cannot be reached", record.spec.name), e)
+        })
+    }
+
+    fn open_changes(&self, tag: &Tag, _: Watch) -> Result<Changes> {
         let folder = self.folder(tag);
         let lock = folder.lock_shared()?;
         let record = self.whole(&folder)?;
@@ -230,7 +247,8 @@ impl Connector for Local {
         let disk = qcow2::open_alone(&folder.overlay()).map_err(|e| {
             Error::disk(format!("the disk of the machine '{}' cannot be opened", record.spec.name), e)
         })?;
-        Ok(Box::new(Changes { disk, _lock: lock }))
+        let how = "Only the clusters that the overlay holds were read.".to_owned();
+        Ok(Changes { disk: Box::new(KeptOff { disk, _lock: lock }), how })
     }
 
     fn remove(&self, tag: &Tag) -> Result<()> {
@@ -258,12 +276,12 @@ impl Connector for Local {
 }
 
 /// The changes, with the machine kept off while they are read.
-struct Changes<D> {
+struct KeptOff<D> {
     disk: D,
     _lock: File,
 }
 
-impl<D: Disk> Disk for Changes<D> {
+impl<D: Disk> Disk for KeptOff<D> {
     fn size(&self) -> u64 {
         self.disk.size()
     }

@@ -2,7 +2,44 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Field, Input, Result};
+
+/// What can be set, for people.
+pub const FIELDS: &[Field] = &[
+    Field {
+        name: "memory_mib",
+        label: "Memory (MiB)",
+        input: Input::Number,
+        required: false,
+        default: Some("2048"),
+        help: "Memory of each packaging machine, 128 to 1048576.",
+    },
+    Field {
+        name: "cpus",
+        label: "CPUs",
+        input: Input::Number,
+        required: false,
+        default: Some("2"),
+        help: "CPUs of each packaging machine, 1 to 255.",
+    },
+    Field {
+        name: "accelerator",
+        label: "Accelerator",
+        input: Input::OneOf(&["auto", "kvm", "tcg"]),
+        required: false,
+        default: Some("auto"),
+        help: "How the guest's instructions run: kvm by the CPU itself, tcg by translation (works anywhere, about ten \
+               times slower), auto takes kvm where the host has it.",
+    },
+    Field {
+        name: "forward_ssh",
+        label: "Forward SSH",
+        input: Input::Flag,
+        required: false,
+        default: Some("true"),
+        help: "Whether a free port of 127.0.0.1 on the server leads to the guest's port 22.",
+    },
+];
 
 /// The configuration of a `local` connector. Every field may be left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +90,16 @@ pub enum Accelerator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_fields_told_to_people_are_the_settings_with_their_defaults() {
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        let told = FIELDS.iter().map(|f| (f.name.to_owned(), f.default.unwrap().to_owned()));
+        let text = |value: &serde_json::Value| value.to_string().trim_matches('"').to_owned();
+        let real = settings.as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value)));
+        let sorted = |all: Vec<(String, String)>| std::collections::BTreeMap::from_iter(all);
+        assert_eq!(sorted(told.collect()), sorted(real.collect()));
+    }
 
     #[test]
     fn settings_left_out_get_defaults_and_unknown_or_absurd_ones_are_refused() {

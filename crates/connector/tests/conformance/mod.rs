@@ -4,6 +4,7 @@
 //! waits in every later one.
 
 use std::fs::File;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -19,6 +20,10 @@ use crate::guest;
 const OLD_FILE: usize = 4 << 20;
 /// Where the tiny disk's file system begins, see its maker.
 const ROOT_OFFSET: u64 = 10 << 20;
+
+fn go_on(_: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// What the guest runs.
 pub fn scripts() -> Vec<(&'static str, Vec<u8>)> {
@@ -39,7 +44,7 @@ pub fn run(
 ) {
     let connector = connect();
     let origin_disk = FileDisk::open(disk).unwrap();
-    let origin = Origin { disk: &origin_disk, serve };
+    let origin = guest::origin(&origin_disk, serve);
     let spec = MachineSpec {
         name: "tiny-2026-11-22_10-00-00.000".into(),
         disk_size: origin_disk.size() + (64 << 20),
@@ -58,7 +63,7 @@ fn nothing_is_there(connector: &dyn Connector, tag: &Tag) {
     assert_eq!(connector.observe(tag).unwrap().power, Power::Absent);
     connector.remove(tag).unwrap();
     connector.power_off(tag).unwrap();
-    for error in [connector.power_on(tag).err(), connector.open_changes(tag).err()] {
+    for error in [connector.power_on(tag).err(), connector.open_changes(tag, &go_on).err()] {
         assert_eq!(error.unwrap().kind(), ErrorKind::Absent);
     }
 }
@@ -68,7 +73,6 @@ fn made_twice_is_made_once(connector: &dyn Connector, tag: &Tag, spec: &MachineS
     let stopped = connector.ensure_disk(tag, spec, origin, &stop).unwrap_err();
     assert_eq!(stopped.kind(), ErrorKind::Stopped);
     let too_small = MachineSpec { disk_size: origin.disk.size() - 512, ..spec.clone() };
-    let go_on = |_: u64| ControlFlow::Continue(());
     assert!(connector.ensure_disk(tag, &too_small, origin, &go_on).is_err());
 
     for _ in 0..2 {
@@ -82,7 +86,7 @@ fn made_twice_is_made_once(connector: &dyn Connector, tag: &Tag, spec: &MachineS
     assert_eq!((seen.power, seen.was_powered_on, seen.detail), (Power::Off, false, None));
     assert_eq!(seen.name, spec.name);
     assert!(!seen.place.is_empty());
-    let changes = connector.open_changes(tag).unwrap();
+    let changes = connector.open_changes(tag, &go_on).unwrap().disk;
     assert_eq!(changes.size(), spec.disk_size);
     assert_eq!(bytes_of(&*changes, Content::Hole), spec.disk_size, "nothing has changed yet");
 }
@@ -109,7 +113,7 @@ fn changes_hold_what_changed_and_no_more(
     spec: &MachineSpec,
     origin: &Path,
 ) {
-    let changes: Arc<dyn Disk> = connector.open_changes(tag).unwrap().into();
+    let changes: Arc<dyn Disk> = connector.open_changes(tag, &go_on).unwrap().disk.into();
     assert_eq!(changes.size(), spec.disk_size);
     let data = bytes_of(&*changes, Content::Data);
     assert!((1..8 << 20).contains(&data), "{data} bytes of data for a few small files");
@@ -143,18 +147,21 @@ fn a_running_machine_is_found_again(
     let connector = connect();
     let seen = connector.observe(tag).unwrap();
     assert_eq!((seen.power, seen.pid, seen.name.as_str()), (Power::Running, pid, spec.name.as_str()));
-    assert!(seen.console.is_some());
-    let refused = connector.open_changes(tag).err().unwrap();
+    assert!(seen.has_screen);
+    let mut hello = [0; 8];
+    connector.open_screen(tag).unwrap().read_exact(&mut hello).unwrap();
+    assert_eq!(&hello, b"RFB 003.");
+    let refused = connector.open_changes(tag, &go_on).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::Busy);
     assert!(refused.to_string().contains(&spec.name), "{refused}");
-    connector.ensure_disk(tag, spec, origin, &|_| ControlFlow::Continue(())).unwrap();
+    connector.ensure_disk(tag, spec, origin, &go_on).unwrap();
     connector.ensure_machine(tag, spec).unwrap();
     assert_eq!(connector.observe(tag).unwrap().pid, pid, "ensuring again disturbs nothing");
 
     connector.shut_down(tag).unwrap();
     let seen = guest::wait_off(&*connector, tag);
     assert!(guest::has_said(&seen, "power button"));
-    connector.open_changes(tag).unwrap();
+    connector.open_changes(tag, &go_on).unwrap();
 }
 
 fn removed_twice_is_gone(connector: &dyn Connector, tag: &Tag) {

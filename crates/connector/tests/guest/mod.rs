@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use shale_connector::{Connector, Observed, Power, ServeCommand, Tag};
+use shale_connector::{Connector, Observed, Origin, Power, ServeCommand, Tag};
+use shale_disk::Disk;
 
 /// A boot takes some 10 s where guests are translated and the host is otherwise idle.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -35,6 +36,12 @@ pub fn serve_command(folder: &Path, disk: &Path) -> ServeCommand {
         program: "/bin/sh".into(),
         args: vec![script.to_str().unwrap().into(), disk.to_str().unwrap().into()],
     }
+}
+
+/// A disk as what machines start from; nothing is known of how it differs from others.
+pub fn origin(disk: &dyn Disk, serve: ServeCommand) -> Origin<'_> {
+    let id = Tag::parse("0198b2c4-0000-7000-8000-000000000001").unwrap();
+    Origin { id, disk, since: &|_| None, serve }
 }
 
 /// Watches a machine until `is_there` says so; fails the test when it takes too long.

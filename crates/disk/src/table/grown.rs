@@ -10,31 +10,42 @@ use std::sync::Arc;
 use super::gpt::Found;
 use crate::error::unsupported;
 use crate::field::{le32, put};
-use crate::{Content, Disk, Extent, Resized, Result, check_range};
+use crate::{Content, Disk, Extent, Memory, Resized, Result, check_range};
 
 /// `disk` with `new_size` bytes. Where it has a GPT, the backup moves to the new end, and all places and checksums
 /// fit; partitions stay as they are. A smaller size, or one that is not whole sectors, is refused.
 pub fn grown(disk: Arc<dyn Disk>, new_size: u64) -> Result<Arc<dyn Disk>> {
+    if new_size == disk.size() {
+        return Ok(disk);
+    }
+    let patches = growth_patches(disk.as_ref(), new_size)?;
+    let larger = Resized::new(disk, new_size);
+    match patches.is_empty() {
+        true => Ok(Arc::new(larger)),
+        false => Ok(Arc::new(Patched { patches, disk: larger })),
+    }
+}
+
+/// What [`grown`] writes onto a disk that was made larger: a disk of `new_size` bytes, all hole but for that.
+pub fn growth(disk: &dyn Disk, new_size: u64) -> Result<impl Disk + use<>> {
+    let patches = if new_size == disk.size() { Vec::new() } else { growth_patches(disk, new_size)? };
+    Ok(Patched { patches, disk: Resized::new(Memory(Vec::new()), new_size) })
+}
+
+fn growth_patches(disk: &dyn Disk, new_size: u64) -> Result<Vec<(u64, Vec<u8>)>> {
     if new_size < disk.size() {
         return Err(unsupported(format!("a disk of {} bytes cannot shrink to {new_size}", disk.size())));
     }
     if !new_size.is_multiple_of(512) {
         return Err(unsupported(format!("a disk cannot have {new_size} bytes: sectors have 512")));
     }
-    if new_size == disk.size() {
-        return Ok(disk);
-    }
     let mut first = [0; 512];
     if disk.size() >= 512 {
         disk.read_at(&mut first, 0)?;
     }
     let protected = super::mbr::Record::parse(&first).is_some_and(|r| r.is_protective());
-    let found = if protected { Found::read(&disk, true)? } else { None };
-    let larger = Resized::new(disk, new_size);
-    match found {
-        None => Ok(Arc::new(larger)),
-        Some(found) => Ok(Arc::new(Patched { patches: patches(&found, &first, new_size)?, disk: larger })),
-    }
+    let found = if protected { Found::read(disk, true)? } else { None };
+    found.map_or(Ok(Vec::new()), |found| patches(&found, &first, new_size))
 }
 
 /// What is different on the larger disk, by place.
@@ -75,12 +86,12 @@ fn patches(found: &Found, first: &[u8; 512], new_size: u64) -> Result<Vec<(u64, 
 }
 
 /// A disk with some bytes replaced; the places are in order and do not overlap.
-struct Patched {
-    disk: Resized<Arc<dyn Disk>>,
+struct Patched<D> {
+    disk: D,
     patches: Vec<(u64, Vec<u8>)>,
 }
 
-impl Disk for Patched {
+impl<D: Disk> Disk for Patched<D> {
     fn size(&self) -> u64 {
         self.disk.size()
     }

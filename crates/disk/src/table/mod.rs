@@ -10,7 +10,7 @@ mod gpt;
 mod grown;
 mod mbr;
 
-pub use grown::grown;
+pub use grown::{grown, growth};
 
 use uuid::{Uuid, uuid};
 

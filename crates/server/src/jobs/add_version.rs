@@ -11,14 +11,16 @@
 use super::import::commit;
 use super::{OrFail, RESERVE, change};
 use crate::catalog::{VersionRow, now};
-use crate::stored::{Changed, StoredDisk};
+use crate::stored::{Changed, Differing, StoredDisk};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shale_connector::{Connector, Firmware, MachineSpec, Origin, Power, Tag};
+use shale_connector::{Changes, Connector, Firmware, MachineSpec, Origin, Power, Tag};
+use shale_disk::Disk;
 use shale_model::{VersionEvent, VersionState, message};
 use shale_store::NewVersion;
 use shale_task::{Context, Kind, OnFailure, Outcome, Step, StepError};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The signal that ends the work in the machine.
@@ -71,7 +73,7 @@ pub(super) fn kind() -> Kind<World> {
 struct Bench {
     input: AddVersionInput,
     tag: Tag,
-    connector: Box<dyn Connector>,
+    connector: Arc<dyn Connector>,
 }
 
 impl Bench {
@@ -114,13 +116,21 @@ impl Step<World> for DiskStep {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
-        let disk = shale_disk::table::grown(std::sync::Arc::new(StoredDisk(base)), bench.input.disk_size)
-            .or_fail()?;
-        let serve = world.serve_command(bench.input.base_version_id, bench.input.disk_size);
-        let origin = Origin { disk: disk.as_ref(), serve };
-        let watch = cx.watch(None);
-        bench.connector.ensure_disk(&bench.tag, &bench.input.spec(), &origin, &watch).or_fail()?;
-        Ok(Outcome::Done(Value::Null))
+        let since = |other: &Tag| {
+            let other = Uuid::parse_str(other.as_str()).ok()?;
+            let other = world.repository.version(other.into()).ok()?;
+            let differing = Differing::new(base.clone(), other)?;
+            Some(Box::new(differing) as Box<dyn Disk>)
+        };
+        let origin = Origin {
+            id: Tag::parse(&bench.input.base_version_id.to_string()).or_fail()?,
+            disk: &StoredDisk(base.clone()),
+            since: &since,
+            serve: world.serve_command(bench.input.base_version_id, bench.input.disk_size),
+        };
+        let watch = cx.watch(Some(base.info().data));
+        let how = bench.connector.ensure_disk(&bench.tag, &bench.input.spec(), &origin, &watch).or_fail()?;
+        Ok(Outcome::Done(json!({ "note": how })))
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
@@ -155,7 +165,8 @@ impl Step<World> for PowerOn {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
-        if !bench.connector.observe(&bench.tag).or_fail()?.was_powered_on {
+        let wanted = bench.connector.powers_on_by_itself();
+        if wanted && !bench.connector.observe(&bench.tag).or_fail()?.was_powered_on {
             bench.connector.power_on(&bench.tag).or_fail()?;
         }
         Ok(Outcome::Done(Value::Null))
@@ -256,7 +267,8 @@ impl Step<World> for Take {
             // A person may have changed the disk since a try that died when all was stored: nothing refers to that yet.
             world.repository.remove_version(id.into()).or_fail()?;
         }
-        let changes = bench.connector.open_changes(&bench.tag).or_fail()?;
+        let Changes { disk: changes, how } =
+            bench.connector.open_changes(&bench.tag, &cx.watch(None)).or_fail()?;
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
         let (source, mask_note) = Changed::new(changes, base, bench.input.disk_size).or_fail()?;
         let new = NewVersion {
@@ -277,6 +289,7 @@ impl Step<World> for Take {
             "firmware": bench.input.firmware,
             "changed_blocks": saved.new_blocks + saved.known_blocks,
             "free_space": mask_note,
+            "note": how,
         })))
     }
 

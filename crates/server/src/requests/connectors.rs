@@ -72,6 +72,7 @@ pub async fn delete_connector(app: &App, actor: &Actor, id: Uuid, comment: &str)
     ConnectorRow::delete(&mut tx, id).await?;
     audit(&mut tx, actor, "delete_connector", ("connector", id, &row.name), comment).await?;
     tx.commit().await?;
+    app.world.forget_connector(id);
     app.feed.publish("connector", id, true);
     Ok(())
 }
@@ -93,7 +94,7 @@ async fn check(app: &App, tx: &mut Tx, row: &ConnectorRow) -> Result<()> {
         );
         return Err(Error::field("/kind", text));
     }
-    app.world.connector(row).map(drop).map_err(|e| Error::field("/settings", crate::error::chain(&e)))
+    app.world.open_connector(row).map(drop).map_err(|e| Error::field("/settings", crate::error::chain(&e)))
 }
 
 async fn finish(app: &App, mut tx: Tx, row: ConnectorRow) -> Result<Connector> {

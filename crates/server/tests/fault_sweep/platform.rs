@@ -1,12 +1,13 @@
 //! A platform that is only in memory, and disks of a few blocks.
 
 use shale_connector::{
-    Check, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Power, Result, Tag,
+    Changes, Check, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Power, Result, Tag,
 };
 use shale_disk::{Content, Disk, Extent, SECTOR, Watch};
 use shale_store::{Source, SourceError, What};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
@@ -115,16 +116,17 @@ impl Connector for Platform {
         if let Some(meanwhile) = meanwhile {
             meanwhile();
         }
+        self.connect()?;
         Ok(self.tags())
     }
 
-    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<()> {
+    fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<String> {
         if watch(0).is_break() {
             return Err(Error::new(ErrorKind::Stopped, "stopped"));
         }
-        assert_eq!(origin.disk.size(), spec.disk_size, "the origin is served with the size of the disk");
+        assert!(origin.disk.size() <= spec.disk_size, "the disk has room for its origin");
         self.lock().entry(tag.clone()).or_default().disk = spec.disk_size;
-        Ok(())
+        Ok("made in memory".into())
     }
 
     fn ensure_machine(&self, tag: &Tag, _: &MachineSpec) -> Result<()> {
@@ -156,15 +158,18 @@ impl Connector for Platform {
         Ok(Observed { power, was_powered_on: machine.was_on, ..Observed::absent() })
     }
 
-    fn open_changes(&self, tag: &Tag) -> Result<Box<dyn Disk>> {
+    fn open_screen(&self, tag: &Tag) -> Result<UnixStream> {
+        Err(absent(tag))
+    }
+
+    fn open_changes(&self, tag: &Tag, _: Watch) -> Result<Changes> {
         let machine = self.lock().get(tag).cloned().ok_or_else(|| absent(tag))?;
         if machine.on {
             return Err(Error::new(ErrorKind::Busy, "the machine is on"));
         }
-        Ok(Box::new(Blocks {
-            size: machine.disk,
-            written: if machine.was_on { vec![(3, 0xee)] } else { vec![] },
-        }))
+        let written = if machine.was_on { vec![(3, 0xee)] } else { vec![] };
+        let disk = Box::new(Blocks { size: machine.disk, written });
+        Ok(Changes { disk, how: "read in memory".into() })
     }
 
     fn remove(&self, tag: &Tag) -> Result<()> {
