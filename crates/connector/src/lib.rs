@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use error::{Error, ErrorKind, Result};
 pub use field::{Choice, Field, Input};
 pub use machine::{
-    Changes, Check, Firmware, MachineSpec, Observed, Origin, Outcome, Power, ServeCommand, Tag,
+    Changes, Check, Firmware, Fix, MachineSpec, Observed, Origin, Outcome, Power, ServeCommand, Tag,
 };
 use shale_disk::Watch;
 
@@ -85,6 +85,10 @@ pub trait Connector: Send + Sync {
         std::thread::sleep(patience);
         Ok(())
     }
+
+    /// Ends what connects us with the platform, such as a session: the configuration is deleted or changed, settings
+    /// were only tried, or the server ends. The next call connects again.
+    fn disconnect(&self) {}
 
     /// Lets go of what is kept on the platform only to be quick: disks of origins (see [`Origin::id`]) that are not
     /// `known` any more, or that are more than the configuration allows. Answers what went, for the log. What a machine

@@ -183,6 +183,19 @@ pub struct Check {
     pub detail: String,
     /// What to do about it, where there is something to do.
     pub hint: Option<String>,
+    /// A setting that would mend it, if the administrator agrees.
+    pub fix: Option<Fix>,
+}
+
+/// A setting that mends what a check found, to be set only after a person has said yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fix {
+    /// What the person is asked, with all they need to decide: "Is this the certificate of …, SHA-256 …?"
+    pub question: String,
+    /// The setting: [`crate::Field::name`].
+    pub field: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// How a check ended.

@@ -27,7 +27,7 @@ pub(super) fn all(state: &Path, settings: &Settings) -> Vec<Check> {
 }
 
 fn line(name: &str, outcome: Outcome, detail: impl Into<String>, hint: Option<&str>) -> Check {
-    Check { name: name.to_owned(), outcome, detail: detail.into(), hint: hint.map(str::to_owned) }
+    Check { name: name.to_owned(), outcome, detail: detail.into(), hint: hint.map(str::to_owned), fix: None }
 }
 
 fn qemu() -> Check {
