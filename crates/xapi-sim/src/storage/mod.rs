@@ -94,7 +94,8 @@ impl Repository {
         let size = rounded(size)?;
         let path = self.path(vdi);
         let made = File::options().write(true).create_new(true).mode(0o600).open(&path);
-        made.and_then(|file| file.set_len(size)).map_err(|e| Error::io(format!("cannot make VDI {vdi}"), e))?;
+        made.and_then(|file| file.set_len(size))
+            .map_err(|e| Error::io(format!("cannot make VDI {vdi}"), e))?;
         Ok(size)
     }
 
@@ -105,7 +106,11 @@ impl Repository {
 
     /// Bytes that the VDI takes up here (XenAPI: `physical_utilisation`), its fingerprints included.
     pub fn used_by(&self, vdi: Uuid) -> u64 {
-        [self.path(vdi), self.fingerprints(vdi)].iter().filter_map(|path| fs::metadata(path).ok()).map(allocated).sum()
+        [self.path(vdi), self.fingerprints(vdi)]
+            .iter()
+            .filter_map(|path| fs::metadata(path).ok())
+            .map(allocated)
+            .sum()
     }
 
     /// Whether the VDI can never be written again.
@@ -165,7 +170,9 @@ impl Repository {
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
         let opened = File::options().write(true).open(self.path(vdi));
-        opened.and_then(|file| file.set_len(new)).map_err(|e| Error::io(format!("cannot resize VDI {vdi}"), e))?;
+        opened
+            .and_then(|file| file.set_len(new))
+            .map_err(|e| Error::io(format!("cannot resize VDI {vdi}"), e))?;
         Ok(new)
     }
 
@@ -216,7 +223,10 @@ impl Repository {
 
     fn must_be_mutable(&self, vdi: Uuid) -> Result<()> {
         match self.is_immutable(vdi)? {
-            true => Err(Error::new(ErrorKind::Unsupported, format!("VDI {vdi} is a snapshot: it cannot be changed"))),
+            true => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("VDI {vdi} is a snapshot: it cannot be changed"),
+            )),
             false => Ok(()),
         }
     }
@@ -235,7 +245,10 @@ impl Repository {
 fn rounded(size: u64) -> Result<u64> {
     match size.max(1).checked_next_multiple_of(SIZE_UNIT) {
         Some(rounded) if rounded <= MAX_SIZE => Ok(rounded),
-        _ => Err(Error::new(ErrorKind::Unsupported, format!("a VDI cannot have {size} bytes: {MAX_SIZE} are the most"))),
+        _ => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("a VDI cannot have {size} bytes: {MAX_SIZE} are the most"),
+        )),
     }
 }
 
@@ -248,7 +261,8 @@ fn allocated(file: fs::Metadata) -> u64 {
 fn copy_file(from: &Path, to: &Path, watch: Watch) -> Result<()> {
     let source = FileDisk::open(from)?;
     let failed = |e| Error::io(format!("cannot copy '{}'", from.display()), e);
-    let target = File::options().read(true).write(true).create(true).truncate(true).open(to).map_err(failed)?;
+    let target =
+        File::options().read(true).write(true).create(true).truncate(true).open(to).map_err(failed)?;
     let shared = File::open(from).map_err(failed)?;
     match rustix::fs::ioctl_ficlone(&target, &shared) {
         Ok(()) => Ok(()),

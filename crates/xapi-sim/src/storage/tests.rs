@@ -89,7 +89,7 @@ fn copies_of_a_large_empty_disk_take_no_room() {
     assert_eq!(other.size(copy).unwrap(), 200 * G);
     assert!(other.used_by(copy) <= M, "{} bytes are used", other.used_by(copy));
     assert_eq!(byte_at(&other, copy, 100 * G), 3);
-    assert_eq!(changed(&repository.changed_blocks(disk, disk).unwrap()), []);
+    assert!(changed(&repository.changed_blocks(disk, disk).unwrap()).is_empty());
 }
 
 #[test]
@@ -111,7 +111,8 @@ fn what_does_not_fit_in_the_repository_is_refused_as_full() {
     let (_folder, repository) = repository();
     let disk = vdi(&repository, 200 * M, 0, &[]);
     let writer = repository.writer(disk).unwrap();
-    let full = (0..200).find_map(|i| writer.write_at(&vec![1; M as usize], i * M).err().map(|e| (i, e.kind())));
+    let full =
+        (0..200).find_map(|i| writer.write_at(&vec![1; M as usize], i * M).err().map(|e| (i, e.kind())));
     let (mebibytes, kind) = full.expect("the repository is full at some time");
     assert_eq!(kind, ErrorKind::Full);
     assert!((60..=64).contains(&mebibytes), "{mebibytes}");
@@ -130,7 +131,8 @@ fn zeros_become_holes_and_read_as_zeros() {
     repository.writer(disk).unwrap().write_at(&[0; 65536], 65536).unwrap();
     repository.writer(disk).unwrap().write_at(&[0; 700], 300).unwrap();
     let read = repository.disk(disk).unwrap();
-    let seen: Vec<_> = shale_disk::extents(&read).map(|e| e.unwrap()).map(|e| (e.offset, e.content)).collect();
+    let seen: Vec<_> =
+        shale_disk::extents(&read).map(|e| e.unwrap()).map(|e| (e.offset, e.content)).collect();
     assert_eq!(seen[..2], [(0, Content::Data), (65536, Content::Hole)]);
     let mut start = [1; 1200];
     read.read_at(&mut start, 0).unwrap();

@@ -47,7 +47,8 @@ impl Writer {
             rest = tail;
         }
         if !beyond.is_empty() {
-            let what = format!("VDI {} ends at {}: {} bytes at {at} do not fit", self.vdi, self.size, beyond.len());
+            let what =
+                format!("VDI {} ends at {}: {} bytes at {at} do not fit", self.vdi, self.size, beyond.len());
             return Err(Error::new(ErrorKind::Io, what));
         }
         Ok(())
@@ -55,7 +56,8 @@ impl Writer {
 
     /// Not more than [`PIECE`] bytes.
     fn write_piece(&self, piece: &[u8], offset: u64) -> Result<()> {
-        let failed = |e| Error::io(format!("cannot write {} bytes at {offset} of VDI {}", piece.len(), self.vdi), e);
+        let failed =
+            |e| Error::io(format!("cannot write {} bytes at {offset} of VDI {}", piece.len(), self.vdi), e);
         if piece == &ZEROS[..piece.len()] {
             let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
             if fallocate(&self.file, flags, offset, piece.len() as u64).is_ok() {
