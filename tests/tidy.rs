@@ -10,7 +10,7 @@ use std::process::Command;
 const FILE_LINES: usize = 800;
 const FUNCTION_LINES: usize = 70;
 /// Most packages in the lock file, ours included. A new one is looked at before this number goes up.
-const PACKAGES: usize = 340;
+const PACKAGES: usize = 360;
 
 /// The crates that a crate may depend on: the table of ARCHITECTURE.md.
 const EDGES: &[(&str, &[&str])] = &[

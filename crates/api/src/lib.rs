@@ -13,7 +13,10 @@ mod repository;
 mod task;
 mod words;
 
-pub use connector::{Check, CheckOutcome, Connector, ConnectorTest, EditConnector, NewConnector};
+pub use connector::{
+    Check, CheckOutcome, Choice, Connector, ConnectorField, ConnectorKind, ConnectorTest, EditConnector,
+    FieldInput, Fix, NewConnector, TryConnector,
+};
 pub use layer::{
     AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated, NewLayer,
     NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,

@@ -46,6 +46,8 @@ pub struct Machine {
     /// Host and port that lead to the guest's SSH, when the connector forwards it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh: Option<String>,
+    /// Whether its screen can be opened: `/machines/{id}/screen`.
+    pub has_screen: bool,
     /// Unix socket of its screen (VNC) on the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vnc_socket: Option<String>,

@@ -102,6 +102,15 @@ pub trait Connector: Send + Sync {
 /// The kinds of connector there are.
 pub const KINDS: &[&str] = &["local"];
 
+/// What people call a kind.
+pub fn label(kind: &str) -> &'static str {
+    match kind {
+        "local" => "This host (QEMU)",
+        "xenserver" => "XenServer, XCP-ng",
+        _ => "?",
+    }
+}
+
 /// What a kind of connector wants to be told, in the order to ask for it; `None` when there is no such kind.
 pub fn fields(kind: &str) -> Option<&'static [Field]> {
     match kind {

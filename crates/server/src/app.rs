@@ -40,7 +40,7 @@ impl App {
             Error::unavailable(format!("The repository {} cannot be opened.", place.repository().display()))
                 .because(e)
         })?;
-        let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector));
+        let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector)?);
         let feed = Arc::new(Feed::default());
         let engine = Engine::new(world.clone(), feed.clone());
         Ok(Self { world, engine, feed })

@@ -19,6 +19,7 @@ pub mod http;
 pub mod jobs;
 pub mod place;
 pub mod requests;
+pub mod secrets;
 mod stored;
 pub mod sweep;
 pub mod tend;

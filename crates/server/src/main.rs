@@ -84,7 +84,7 @@ fn serve(args: Serve) -> Result<()> {
         let app = App::open(place, program, Box::new(shale_connector::open)).await.map_err(shown)?;
         app.engine.launch_open().await.map_err(shown)?;
         tokio::spawn(sweep::forever(app.world.clone()));
-        tokio::spawn(tend::forever(app.world.clone()));
+        tokio::spawn(tend::forever(app.clone()));
         let socket = app.world.place.socket();
         let token = app.world.place.root().join("token");
         let ready = move |https: Option<SocketAddr>| {

@@ -4,6 +4,7 @@
 //!   <data>/
 //!     lock            held while a server runs here: one server for one directory
 //!     shaled.sock     the API, for this host's administrator (0600)
+//!     seal.key        what secrets in the catalog are sealed with (0600); back it up apart from the catalog
 //!     token           the bearer token for HTTPS, made at the first start (0600)
 //!     tls/            the server's own certificate and key, made at the first start
 //!     catalog.db      layers, versions, connectors, tasks, audit (SQLite)
@@ -82,6 +83,19 @@ impl Place {
         self.root.join("repository")
     }
 
+    /// The key that secrets in the catalog are sealed with.
+    pub fn seal_key(&self) -> PathBuf {
+        self.root.join("seal.key")
+    }
+
+    /// A folder of its own to try a connector in; gone when the value is dropped.
+    pub fn trial(&self) -> Result<Trial> {
+        let path = self.root.join(format!("connectors/trial-{}", Uuid::now_v7()));
+        fs::create_dir(&path)
+            .map_err(|e| Error::unavailable(format!("{} cannot be made", path.display())).because(e))?;
+        Ok(Trial(path))
+    }
+
     /// A connector's own folder.
     pub fn connector(&self, id: Uuid) -> PathBuf {
         self.root.join("connectors").join(id.to_string())
@@ -96,10 +110,8 @@ impl Place {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(Error::unavailable(format!("{} cannot be read", path.display())).because(e)),
         }
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes)
-            .map_err(|e| Error::unavailable("the system gives no random numbers").because(e.to_string()))?;
-        let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token: String =
+            crate::secrets::random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         write_secret(&path, token.as_bytes())?;
         Ok(token)
     }
@@ -107,6 +119,15 @@ impl Place {
     /// Certificate and key files.
     pub fn tls(&self) -> (PathBuf, PathBuf) {
         (self.root.join("tls/cert.pem"), self.root.join("tls/key.pem"))
+    }
+}
+
+/// A folder that goes with this value. See [`Place::trial`].
+pub struct Trial(pub PathBuf);
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

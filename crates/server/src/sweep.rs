@@ -8,6 +8,8 @@
 use crate::catalog::{ConnectorRow, TaskRow, VersionRow};
 use crate::error::{Error, Result, chain};
 use crate::world::World;
+use shale_connector::{Connector, Tag};
+use shale_store::VersionInfo;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +77,7 @@ pub fn sweep(world: &World) -> Result<Swept> {
         let mut tx = world.catalog.read().await?;
         ConnectorRow::list(&mut tx).await
     })?;
-    let mut machines = Vec::new();
+    let (mut machines, mut platforms) = (Vec::new(), Vec::new());
     for row in &connectors {
         // One platform that does not answer keeps nobody from sweeping the others.
         let listed = world.connector(row).and_then(|connector| {
@@ -85,16 +87,19 @@ pub fn sweep(world: &World) -> Result<Swept> {
             Ok((connector, tags))
         });
         match listed {
-            Ok((connector, tags)) => machines.extend(tags.into_iter().map(|tag| (connector.clone(), tag))),
+            Ok((connector, tags)) => {
+                machines.extend(tags.into_iter().map(|tag| (connector.clone(), tag)));
+                platforms.push(connector);
+            }
             Err(error) => tracing::warn!(connector = row.name, error = chain(&error), "no inventory"),
         }
     }
     let stored = world.repository.versions();
-    let Known { working, making, rows, ended } = world.wait(Known::read(world))?;
+    let known = world.wait(Known::read(world))?;
     let mut swept = Swept::default();
     for (connector, tag) in machines {
         let Ok(id) = Uuid::parse_str(tag.as_str()) else { continue };
-        if working.contains(&id) || making.contains(&id) {
+        if known.working.contains(&id) || known.making.contains(&id) {
             continue;
         }
         match connector.remove(&tag) {
@@ -104,26 +109,41 @@ pub fn sweep(world: &World) -> Result<Swept> {
             }
         }
     }
+    trim(&platforms, &known.rows);
     match stored {
-        Ok(stored) => {
-            for version in stored {
-                let id: Uuid = version.id.into();
-                if working.contains(&id) || rows.contains(&id) {
-                    continue;
-                }
-                if !ended.contains(&id) {
-                    tracing::warn!(%id, "the repository has a version that this catalog never heard of; it stays");
-                    continue;
-                }
-                match world.repository.remove_version(version.id) {
-                    Ok(()) => swept.versions.push(id),
-                    Err(error) => {
-                        tracing::warn!(%id, error = chain(&error), "a version that belongs to nobody stays")
-                    }
-                }
-            }
-        }
+        Ok(stored) => sweep_repository(world, stored, &known, &mut swept),
         Err(error) => tracing::warn!(error = chain(&error), "the repository's versions cannot be listed"),
     }
     Ok(swept)
+}
+
+/// Lets platforms go of what they keep of versions that are no more, or beyond what their configurations allow.
+fn trim(platforms: &[Arc<dyn Connector>], rows: &HashSet<Uuid>) {
+    for platform in platforms {
+        let known = |tag: &Tag| Uuid::parse_str(tag.as_str()).is_ok_and(|id| rows.contains(&id));
+        match platform.trim(&known) {
+            Ok(gone) if gone.is_empty() => {}
+            Ok(gone) => tracing::info!(?gone, "let go of what a platform kept only to be quick"),
+            Err(error) => tracing::warn!(error = chain(&error), "a platform could not be trimmed"),
+        }
+    }
+}
+
+fn sweep_repository(world: &World, stored: Vec<VersionInfo>, known: &Known, swept: &mut Swept) {
+    for version in stored {
+        let id: Uuid = version.id.into();
+        if known.working.contains(&id) || known.rows.contains(&id) {
+            continue;
+        }
+        if !known.ended.contains(&id) {
+            tracing::warn!(%id, "the repository has a version that this catalog never heard of; it stays");
+            continue;
+        }
+        match world.repository.remove_version(version.id) {
+            Ok(()) => swept.versions.push(id),
+            Err(error) => {
+                tracing::warn!(%id, error = chain(&error), "a version that belongs to nobody stays")
+            }
+        }
+    }
 }

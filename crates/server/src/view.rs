@@ -164,11 +164,13 @@ impl Scene {
     /// A connector configuration as people see it.
     pub fn connector(&self, connector: ConnectorRow) -> api::Connector {
         let facts = self.connector_facts(&connector);
+        let (settings, secrets) = crate::secrets::hide(&connector.kind, connector.settings);
         api::Connector {
             id: connector.id,
             name: connector.name,
             kind: connector.kind,
-            settings: connector.settings,
+            settings,
+            secrets,
             created_at: connector.created_at,
             updated_at: connector.updated_at,
             actions: shown(facts.actions()),
@@ -226,6 +228,7 @@ impl Scene {
             },
             detail: detail.or(observed.detail),
             ssh: observed.ssh.map(|address| address.to_string()),
+            has_screen: observed.has_screen,
             vnc_socket: observed.vnc_socket.map(|path| path.to_string_lossy().into_owned()),
             serial_log: observed.serial_log.map(|path| path.to_string_lossy().into_owned()),
             written_bytes: Some(observed.changed_bytes),

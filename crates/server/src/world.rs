@@ -3,6 +3,7 @@
 use crate::catalog::{Catalog, ConnectorRow};
 use crate::error::{Error, Result, chain};
 use crate::place::Place;
+use crate::secrets::Secrets;
 use shale_connector::{Connector, ServeCommand};
 use shale_store::Repository;
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ pub struct World {
     pub program: PathBuf,
     /// Threads that one import or export may use: four for each processor, as most wait for a disk.
     pub threads: usize,
+    /// What opens the secrets of connector configurations.
+    pub secrets: Secrets,
     open_connector: OpenConnector,
     /// Those in use, by configuration: a platform's sessions, and what is known of its machines, are kept. One whose
     /// settings have changed is opened anew.
@@ -49,20 +52,23 @@ impl World {
         place: Arc<Place>,
         program: PathBuf,
         open_connector: OpenConnector,
-    ) -> Self {
+    ) -> Result<Self> {
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         let threads = (4 * processors).clamp(8, 32);
         let runtime = tokio::runtime::Handle::current();
-        Self {
+        let secrets = Secrets::load(&place.seal_key())?;
+        let connectors = Mutex::default();
+        Ok(Self {
             catalog,
             repository,
             place,
             program,
             threads,
+            secrets,
             open_connector,
-            connectors: Mutex::default(),
+            connectors,
             runtime,
-        }
+        })
     }
 
     /// Waits for something asynchronous, from a thread that is not the runtime's.
@@ -78,22 +84,31 @@ impl World {
         {
             return Ok(opened.connector.clone());
         }
-        let connector: Arc<dyn Connector> = self.open_connector(row)?.into();
+        let connector: Arc<dyn Connector> = self.open_connector(row, &self.place.connector(row.id))?.into();
         let (kind, settings) = (row.kind.clone(), row.settings.clone());
-        connectors.insert(row.id, Opened { kind, settings, connector: connector.clone() });
+        let old = connectors.insert(row.id, Opened { kind, settings, connector: connector.clone() });
+        drop(connectors);
+        if let Some(old) = old {
+            old.connector.disconnect();
+        }
         Ok(connector)
     }
 
     /// A connector of its own of a configuration, stored or not.
-    pub fn open_connector(&self, row: &ConnectorRow) -> Result<Box<dyn Connector>> {
-        (self.open_connector)(&row.kind, &row.settings, &self.place.connector(row.id)).map_err(|e| {
+    /// `folder` is what it may keep on this host.
+    pub fn open_connector(&self, row: &ConnectorRow, folder: &Path) -> Result<Box<dyn Connector>> {
+        let settings = self.secrets.open(row.id, &row.kind, &row.settings)?;
+        (self.open_connector)(&row.kind, &settings, folder).map_err(|e| {
             Error::unavailable(format!("The connector '{}' cannot be used: {}.", row.name, chain(&e)))
         })
     }
 
     /// Lets go of the connector of a configuration that was deleted.
     pub fn forget_connector(&self, id: Uuid) {
-        self.connectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        let forgotten = self.connectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(opened) = forgotten {
+            opened.connector.disconnect();
+        }
     }
 
     /// The connector of the configuration `id`, looked up now. For steps.

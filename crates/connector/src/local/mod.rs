@@ -251,6 +251,16 @@ impl Connector for Local {
         Ok(Changes { disk: Box::new(KeptOff { disk, _lock: lock }), how })
     }
 
+    fn await_change(&self, patience: Duration) -> Result<()> {
+        let mut processes = Vec::new();
+        for tag in self.inventory()? {
+            processes.extend(power::running(&tag)?);
+            processes.extend(export::of_tag(&tag)?);
+        }
+        process::any_end(&processes, patience);
+        Ok(())
+    }
+
     fn remove(&self, tag: &Tag) -> Result<()> {
         let folder = self.folder(tag);
         let lock = match folder.lock() {

@@ -103,6 +103,14 @@ pub(super) fn is_gone(find: impl Fn() -> Result<Vec<Process>>) -> Result<bool> {
     Ok(true)
 }
 
+/// Waits until one of the processes ends, or the time is over.
+pub(super) fn any_end(processes: &[Process], patience: Duration) {
+    let mut handles: Vec<_> = processes.iter().map(|p| PollFd::new(&p.handle, PollFlags::IN)).collect();
+    let time = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
+    // An error (a signal came, say) only makes the caller look sooner.
+    let _ = poll(&mut handles, Some(&time));
+}
+
 /// Ends processes: asks, waits up to `patience`, then kills. Returns when they are gone.
 pub(super) fn end(processes: &[Process], patience: Duration) -> Result<()> {
     for (signal, patience) in [(Signal::TERM, patience), (Signal::KILL, Duration::from_secs(10))] {

@@ -10,6 +10,7 @@ mod layers;
 mod listen;
 mod machines;
 mod repository;
+mod screen;
 mod system;
 mod tasks;
 mod versions;
@@ -66,6 +67,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(machines::shut_down))
         .routes(routes!(machines::power_off))
         .routes(routes!(machines::serial))
+        .routes(routes!(screen::open))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::show))
         .routes(routes!(tasks::cancel))
@@ -74,6 +76,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(connectors::list, connectors::create))
         .routes(routes!(connectors::show, connectors::edit, connectors::delete))
         .routes(routes!(connectors::test))
+        .routes(routes!(connectors::try_out))
+        .routes(routes!(connectors::choices))
+        .routes(routes!(connectors::kinds))
         .routes(routes!(repository::show))
         .routes(routes!(repository::check))
         .routes(routes!(repository::collect))

@@ -35,6 +35,7 @@ pub async fn doctor(State(app): State<App>) -> Answer<Json<Doctor>> {
             outcome: CheckOutcome::Warning,
             detail: "There is no connector configuration.".into(),
             hint: Some("Add one: shale connector add local --kind local".into()),
+            fix: None,
         });
     }
     for row in rows {
@@ -59,7 +60,7 @@ fn room(app: &App) -> Check {
         Err(e) => (CheckOutcome::Failed, format!("{} cannot be looked at: {e}", place.display())),
     };
     let hint = (outcome != CheckOutcome::Ok).then(|| "Make room, or move the data directory.".to_owned());
-    Check { name: "data directory".into(), outcome, detail, hint }
+    Check { name: "data directory".into(), outcome, detail, hint, fix: None }
 }
 
 /// Which server this is.

@@ -1,40 +1,44 @@
-//! Making, changing and deleting connector configurations.
+//! Making, changing, trying and deleting connector configurations.
 
 use super::{Actor, audit, permitted, rule};
 use crate::app::App;
 use crate::catalog::{ConnectorRow, Tx, now};
 use crate::error::{Error, Result};
+use crate::secrets::with_stored;
 use crate::view::Scene;
-use serde_json::Value;
-use shale_api::{Connector, EditConnector, NewConnector};
+use serde_json::{Value, json};
+use shale_api::{Connector, EditConnector, NewConnector, TryConnector};
 use uuid::Uuid;
 
 /// Makes a connector configuration.
 pub async fn create_connector(app: &App, actor: &Actor, new: NewConnector) -> Result<Connector> {
-    let settings = match new.settings {
-        Value::Null => serde_json::json!({}),
-        settings => settings,
-    };
+    let secrets = &app.world.secrets;
+    let mut tx = app.world.catalog.begin().await?;
+    if let Some(known) = ConnectorRow::get(&mut tx, new.id).await? {
+        let settings = secrets.open(known.id, &known.kind, &known.settings)?;
+        return match (&known.name, &known.kind, &settings) == (&new.name, &new.kind, &object(new.settings)) {
+            true => Ok(Scene::read(&mut tx).await?.connector(known)),
+            false => Err(Error::exists(format!("The id {} belongs to another connector.", known.id))),
+        };
+    }
     let at = now();
     let row = ConnectorRow {
         id: new.id,
+        settings: secrets.seal(new.id, &new.kind, object(new.settings))?,
         name: new.name,
         kind: new.kind,
-        settings,
         created_at: at.clone(),
         updated_at: at,
     };
-    let mut tx = app.world.catalog.begin().await?;
-    if let Some(known) = ConnectorRow::get(&mut tx, row.id).await? {
-        return match known.name == row.name && known.kind == row.kind && known.settings == row.settings {
-            true => Ok(Scene::read(&mut tx).await?.connector(known)),
-            false => Err(Error::exists(format!("The id {} belongs to another connector.", row.id))),
-        };
-    }
     check(app, &mut tx, &row).await?;
     row.insert(&mut tx).await?;
     audit(&mut tx, actor, "create_connector", ("connector", row.id, &row.name), &new.comment).await?;
     finish(app, tx, row).await
+}
+
+/// Settings left out are empty ones.
+fn object(settings: Value) -> Value {
+    if settings.is_null() { json!({}) } else { settings }
 }
 
 /// Changes a connector configuration. Machines that run keep what they were started with.
@@ -54,6 +58,7 @@ pub async fn edit_connector(app: &App, actor: &Actor, id: Uuid, edit: EditConnec
                 value => drop(settings.insert(key, value)),
             }
         }
+        row.settings = app.world.secrets.seal(id, &row.kind, row.settings)?;
     } else if edit.settings.is_some() {
         return Err(Error::field("/settings", "Settings are a JSON object."));
     }
@@ -72,13 +77,40 @@ pub async fn delete_connector(app: &App, actor: &Actor, id: Uuid, comment: &str)
     ConnectorRow::delete(&mut tx, id).await?;
     audit(&mut tx, actor, "delete_connector", ("connector", id, &row.name), comment).await?;
     tx.commit().await?;
-    app.world.forget_connector(id);
+    let world = app.world.clone();
+    // It may have a session to end, over the network.
+    tokio::task::spawn_blocking(move || world.forget_connector(id));
     app.feed.publish("connector", id, true);
     Ok(())
 }
 
+/// The configuration that `wanted` would be if it were stored, with the secrets of the one it names.
+pub async fn unsaved_connector(app: &App, wanted: TryConnector) -> Result<ConnectorRow> {
+    known_kind(&wanted.kind)?;
+    let mut settings = object(wanted.settings);
+    let mut id = Uuid::now_v7();
+    if let Some(stored) = wanted.connector_id {
+        let row = get(&mut app.world.catalog.read().await?, stored).await?;
+        if row.kind == wanted.kind {
+            settings = with_stored(&row.kind, settings, &row.settings);
+            id = row.id;
+        }
+    }
+    let at = now();
+    let name = "not stored yet".into();
+    Ok(ConnectorRow { id, name, kind: wanted.kind, settings, created_at: at.clone(), updated_at: at })
+}
+
 async fn get(tx: &mut Tx, id: Uuid) -> Result<ConnectorRow> {
     ConnectorRow::get(tx, id).await?.ok_or_else(|| Error::not_found("connector configuration", id))
+}
+
+fn known_kind(kind: &str) -> Result<()> {
+    if shale_connector::KINDS.contains(&kind) {
+        return Ok(());
+    }
+    let known = shale_connector::KINDS.join(", ");
+    Err(Error::field("/kind", format!("There is no connector of the kind '{kind}'; there are: {known}.")))
 }
 
 /// Name and settings as they must be.
@@ -86,15 +118,9 @@ async fn check(app: &App, tx: &mut Tx, row: &ConnectorRow) -> Result<()> {
     let taken =
         ConnectorRow::list(tx).await?.iter().any(|other| other.name == row.name && other.id != row.id);
     rule("/name", shale_model::connector_name(&row.name, taken))?;
-    if !shale_connector::KINDS.contains(&row.kind.as_str()) {
-        let text = format!(
-            "There is no connector of the kind '{}'; there are: {}.",
-            row.kind,
-            shale_connector::KINDS.join(", ")
-        );
-        return Err(Error::field("/kind", text));
-    }
-    app.world.open_connector(row).map(drop).map_err(|e| Error::field("/settings", crate::error::chain(&e)))
+    known_kind(&row.kind)?;
+    let opened = app.world.open_connector(row, &app.world.place.connector(row.id));
+    opened.map(drop).map_err(|e| Error::field("/settings", crate::error::chain(&e)))
 }
 
 async fn finish(app: &App, mut tx: Tx, row: ConnectorRow) -> Result<Connector> {

@@ -14,7 +14,7 @@ mod repository;
 mod tasks;
 mod versions;
 
-pub use connectors::{create_connector, delete_connector, edit_connector};
+pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use layers::{create_layer, delete_layer, edit_layer};
 pub use repository::{check_repository, collect_garbage};
 pub use tasks::{cancel_task, retry_task};

@@ -3,6 +3,7 @@
 //! into their overlays.
 
 mod bad_disks;
+mod connectors;
 mod doors;
 mod events;
 mod full_disks;
@@ -10,5 +11,6 @@ mod layers;
 mod lists;
 mod rest;
 mod schema;
+mod screen;
 mod service;
 mod versions;

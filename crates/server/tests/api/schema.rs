@@ -45,7 +45,9 @@ fn operation(method: &str, path: &str) -> Option<&'static Value> {
         let template: Vec<&str> = template.split('/').collect();
         template.len() == path.len() && template.iter().zip(&path).all(|(t, p)| t.starts_with('{') || t == p)
     };
-    let (_, item) = paths.iter().find(|(template, _)| matches(template))?;
+    // A path that is named in full comes before one with a parameter.
+    let fitting = paths.iter().filter(|(template, _)| matches(template));
+    let (_, item) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
     item.get(method.to_lowercase())
 }
 

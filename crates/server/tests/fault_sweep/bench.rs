@@ -248,5 +248,5 @@ fn open(folder: &Path, platform: &Platform) -> World {
     let connect = move |_: &str, _: &serde_json::Value, _: &Path| {
         platform.connect().map(|platform| Box::new(platform) as Box<dyn Connector>)
     };
-    World::new(catalog, repository, Arc::new(place), "/nowhere/shaled".into(), Box::new(connect))
+    World::new(catalog, repository, Arc::new(place), "/nowhere/shaled".into(), Box::new(connect)).unwrap()
 }

@@ -1,0 +1,71 @@
+//! What is written on things on the pool, so that they are found again: keys of `other_config`.
+//!
+//! | on | keys |
+//! |---|---|
+//! | all | `shale:owner` |
+//! | machine | `shale:tag`, `shale:state`, `shale:powered_on` |
+//! | packaging disk, its reference (a snapshot) | `shale:tag`, `shale:state`, `shale:size` |
+//! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used` |
+//! | task | `shale:tag` |
+//!
+//! A clone or a snapshot begins with all that is written on its original. So a base disk is one only when `shale:self`
+//! is its own UUID, and what else a clone carries is replaced at once.
+
+use super::record::Map;
+use crate::Tag;
+
+/// The connector's own mark, see [`super::memory::Memory::owner`].
+pub(super) const OWNER: &str = "shale:owner";
+/// The job's tag.
+pub(super) const TAG: &str = "shale:tag";
+/// [`READY`], or still being made.
+pub(super) const STATE: &str = "shale:state";
+/// The origin that a base disk is.
+pub(super) const BASE: &str = "shale:base";
+/// The disk's own UUID.
+pub(super) const SELF: &str = "shale:self";
+/// When a base disk was last used, in seconds since 1970.
+pub(super) const USED: &str = "shale:used";
+/// The size that was asked for, in bytes: storage may round it up.
+pub(super) const SIZE: &str = "shale:size";
+/// When the machine was first powered on by us, in seconds since 1970.
+pub(super) const POWERED_ON: &str = "shale:powered_on";
+
+/// A state: whole.
+pub(super) const READY: &str = "ready";
+/// A state: being made, or left half made.
+pub(super) const MAKING: &str = "making";
+
+/// Tags for people, on machines and disks.
+pub(super) const TAGS: [&str; 2] = ["Shale", "Shale Packaging Machine"];
+
+/// The mark that all carry.
+pub(super) fn owned(owner: &Tag) -> Map {
+    Map::from([(OWNER.to_owned(), owner.to_string())])
+}
+
+/// Whether this is ours.
+pub(super) fn is_owned(config: &Map, owner: &Tag) -> bool {
+    config.get(OWNER).is_some_and(|found| found == owner.as_str())
+}
+
+/// The job's tag.
+pub(super) fn tag(config: &Map) -> Option<Tag> {
+    Tag::parse(config.get(TAG)?).ok()
+}
+
+/// Whether it carries this tag.
+pub(super) fn has_tag(config: &Map, tag: &Tag) -> bool {
+    config.get(TAG).is_some_and(|found| found == tag.as_str())
+}
+
+/// Whether it is whole.
+pub(super) fn is_ready(config: &Map) -> bool {
+    config.get(STATE).is_some_and(|state| state == READY)
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

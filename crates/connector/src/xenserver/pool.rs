@@ -1,0 +1,334 @@
+//! Calls to a pool: one session, whoever coordinates it.
+//!
+//! ```text
+//!   call ─▶ session? ─no─▶ log in at: last coordinator, configured address, other members, in this order
+//!             │                └ HOST_IS_SLAVE: where it says │ another pool's host: passed over │ silent: the next
+//!             ▼
+//!           coordinator ─▶ answer
+//!             ├ SESSION_INVALID: nothing was done; log in again
+//!             ├ HOST_IS_SLAVE, unreachable: nothing was done; look for the coordinator
+//!             └ broken half-way: a question is asked again; of a deed, the caller is told
+//! ```
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::address::Address;
+use super::fault::{self, Fault};
+use super::http::Connection;
+use super::memory::{KnownPool, KnownSession, Member, Memory};
+use super::record::{self, Host, PoolRecord};
+use super::rpc::{self, Failed};
+use super::settings::Settings;
+use super::trust::{Fingerprint, Trust};
+use crate::{Error, ErrorKind, Result, Tag};
+
+/// How long a host may think about a call.
+const THINKING: Duration = Duration::from_secs(300);
+/// Times that a call is begun.
+const TRIES: usize = 4;
+/// Connections that are kept open.
+const IDLE: usize = 2;
+/// Most hosts that are asked for their certificate: the largest pool there can be.
+const MOST_HOSTS: usize = 64;
+
+/// A pool, and our session with it.
+pub(super) struct Pool {
+    pub settings: Settings,
+    pub memory: Memory,
+    pub trust: Trust,
+    configured: Address,
+    owner: Mutex<Option<Tag>>,
+    link: Mutex<Link>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// Where the pool is, and by what right we ask.
+#[derive(Default)]
+struct Link {
+    session: Option<String>,
+    known: KnownPool,
+    loaded: bool,
+}
+
+/// Who is asked, and by what right.
+#[derive(Clone)]
+pub(super) struct Access {
+    /// The coordinator.
+    pub host: Address,
+    /// The session's reference.
+    pub session: String,
+}
+
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    /// The pool of these settings. Nothing is sent yet.
+    pub fn new(settings: Settings, memory: Memory) -> Result<Self> {
+        let settings = settings.checked()?;
+        Ok(Self {
+            configured: settings.address()?,
+            trust: Trust::new(&settings.pins()?)?,
+            owner: Mutex::default(),
+            link: Mutex::default(),
+            idle: Mutex::default(),
+            settings,
+            memory,
+        })
+    }
+
+    /// What marks things on the pool as ours.
+    pub fn owner(&self) -> Result<Tag> {
+        let mut owner = held(&self.owner);
+        if owner.is_none() {
+            *owner = Some(self.memory.owner()?);
+        }
+        owner.clone().ok_or_else(|| Error::new(ErrorKind::Io, "the connector has no owner"))
+    }
+
+    /// The configured address.
+    pub fn configured(&self) -> &Address {
+        &self.configured
+    }
+
+    /// Calls `method`; the session is put before `params`.
+    pub fn call(&self, method: &str, params: &[Value]) -> Result<Value> {
+        self.call_for(method, params, THINKING)
+    }
+
+    /// Calls a method that may wait on purpose.
+    pub fn call_for(&self, method: &str, params: &[Value], silence: Duration) -> Result<Value> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let access = self.access()?;
+            let mut all = vec![json!(access.session)];
+            all.extend_from_slice(params);
+            match self.ask(&access.host, method, &all, silence) {
+                Ok(value) => return Ok(value),
+                Err(Failed::Refused(fault)) => match fault.code.as_str() {
+                    "SESSION_INVALID" => {
+                        self.forget(&access.session);
+                        last = Some(fault.into());
+                    }
+                    "HOST_IS_SLAVE" => {
+                        self.moved(&access, fault.params.first().map(String::as_str));
+                        last = Some(fault.into());
+                    }
+                    _ => return Err(fault.into()),
+                },
+                Err(Failed::Before(e)) => {
+                    self.moved(&access, None);
+                    last = Some(e);
+                }
+                Err(Failed::Midway(e)) if rpc::is_question(method) => last = Some(e),
+                Err(Failed::Midway(e)) => return Err(e),
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::Io, "the pool gave no answer")))
+    }
+
+    /// Who is to be asked; logs in if need be.
+    pub fn access(&self) -> Result<Access> {
+        let mut link = held(&self.link);
+        if !link.loaded {
+            link.loaded = true;
+            if let Some(known) = self.memory.pool(&self.settings.address) {
+                self.trust.trust_members(fingerprints(&known));
+                link.session = self.memory.session(&self.settings.address, &self.settings.user);
+                link.known = known;
+            }
+        }
+        if link.session.is_none() || link.known.coordinator.is_empty() {
+            self.log_in(&mut link)?;
+        }
+        let session = link.session.clone().unwrap_or_default();
+        Ok(Access { host: self.configured.of_host(&link.known.coordinator), session })
+    }
+
+    /// Whether this is the address of a host of the pool.
+    pub fn is_member(&self, host: &str) -> bool {
+        let link = held(&self.link);
+        host == self.configured.host || link.known.members.iter().any(|member| member.address == host)
+    }
+
+    /// The session has ended.
+    pub fn forget(&self, session: &str) {
+        let mut link = held(&self.link);
+        if link.session.as_deref() == Some(session) {
+            link.session = None;
+            self.memory.forget_session();
+        }
+    }
+
+    /// The coordinator is another host, perhaps this one.
+    fn moved(&self, access: &Access, to: Option<&str>) {
+        held(&self.idle).clear();
+        let mut link = held(&self.link);
+        if link.known.coordinator == access.host.host {
+            link.known.coordinator = to.unwrap_or_default().to_owned();
+            // Sessions of before may or may not be known there: asking tells.
+            if to.is_none() {
+                link.session = None;
+            }
+        }
+    }
+
+    /// Ends the session.
+    pub fn log_out(&self) {
+        let known = held(&self.link).session.is_some()
+            || self.memory.session(&self.settings.address, &self.settings.user).is_some();
+        if let (true, Ok(access)) = (known, self.access()) {
+            // A session that cannot be ended now ends by itself after a day.
+            let _ = self.ask(&access.host, "session.logout", &[json!(access.session)], THINKING);
+            self.forget(&access.session);
+        }
+        held(&self.idle).clear();
+    }
+
+    fn log_in(&self, link: &mut Link) -> Result<()> {
+        let mut waiting = vec![link.known.coordinator.clone(), self.configured.host.clone()];
+        waiting.extend(link.known.members.iter().map(|member| member.address.clone()));
+        waiting.reverse();
+        let mut asked: Vec<String> = vec![String::new()];
+        let mut first_error: Option<Error> = None;
+        while let Some(host) = waiting.pop() {
+            if asked.contains(&host) {
+                continue;
+            }
+            asked.push(host.clone());
+            let failed = match self.log_in_at(&host, link) {
+                Ok(()) => return Ok(()),
+                Err(Failed::Refused(fault)) if fault.code == "HOST_IS_SLAVE" => {
+                    let coordinator = fault.params.first().cloned().unwrap_or_default();
+                    if Address::parse(&coordinator).is_ok() {
+                        waiting.push(coordinator);
+                    }
+                    Error::from(fault)
+                }
+                Err(Failed::Refused(fault)) if fault.code == "SESSION_AUTHENTICATION_FAILED" => {
+                    return Err(fault.into());
+                }
+                Err(Failed::Refused(fault)) => fault.into(),
+                Err(Failed::Before(e) | Failed::Midway(e)) => e,
+            };
+            // What the configured host said is what a person can act on.
+            if first_error.is_none() || host == self.configured.host {
+                first_error = Some(failed);
+            }
+        }
+        Err(first_error.unwrap_or_else(|| Error::new(ErrorKind::Io, "the pool has no host that answers")))
+    }
+
+    fn log_in_at(&self, host: &str, link: &mut Link) -> std::result::Result<(), Failed> {
+        let address = self.configured.of_host(host);
+        let Settings { user, password, .. } = &self.settings;
+        let params = [json!(user), json!(password.0), json!("2.0"), json!(self.memory.originator())];
+        let session = self.ask(&address, "session.login_with_password", &params, THINKING)?;
+        let session = session.as_str().unwrap_or_default().to_owned();
+        let learnt = self.learn(&address, &session);
+        let another = |known: &KnownPool| !link.known.pool.is_empty() && known.pool != link.known.pool;
+        let learnt = match learnt {
+            Ok(known) if another(&known) => {
+                let what = format!(
+                    "the host '{host}' does not belong any more to the pool that was configured; give the address of a \
+                     host that does, or make a new connector for the other pool"
+                );
+                Err(Error::new(ErrorKind::Unsupported, what))
+            }
+            other => other,
+        };
+        let known = match learnt {
+            Ok(known) => known,
+            Err(e) => {
+                let _ = self.ask(&address, "session.logout", &[json!(session)], THINKING);
+                return Err(Failed::Before(e));
+            }
+        };
+        self.trust.trust_members(fingerprints(&known));
+        let Settings { address, user, .. } = &self.settings;
+        let kept = KnownSession { address: address.clone(), user: user.clone(), session: session.clone() };
+        // What cannot be written is asked for again after a restart.
+        let _ = self.memory.keep_pool(&known).and_then(|()| self.memory.keep_session(&kept));
+        link.known = known;
+        link.session = Some(session);
+        Ok(())
+    }
+
+    /// Which pool it is, and which hosts it has.
+    fn learn(&self, at: &Address, session: &str) -> Result<KnownPool> {
+        let ask = |method: &str, params: &[Value]| {
+            let all = [&[json!(session)], params].concat();
+            self.ask(at, method, &all, THINKING).map_err(|failed| match failed {
+                Failed::Refused(fault) => fault.into(),
+                Failed::Before(e) | Failed::Midway(e) => e,
+            })
+        };
+        let pools = record::all::<PoolRecord>(ask("pool.get_all_records", &[])?)?;
+        let hosts = record::all::<Host>(ask("host.get_all_records", &[])?)?;
+        let mut members = Vec::new();
+        for (host, told) in hosts.iter().take(MOST_HOSTS) {
+            let pem = if at.tls { ask("host.get_server_certificate", &[json!(host)]).ok() } else { None };
+            let fingerprint = pem.as_ref().and_then(Value::as_str).and_then(Fingerprint::of_pem);
+            members.push(Member { address: told.address.clone(), fingerprint: fingerprint.map(|f| f.to_string()) });
+        }
+        Ok(KnownPool {
+            address: self.settings.address.clone(),
+            pool: pools.values().next().map(|pool| pool.uuid.clone()).unwrap_or_default(),
+            coordinator: at.host.clone(),
+            members,
+        })
+    }
+
+    fn ask(
+        &self,
+        host: &Address,
+        method: &str,
+        params: &[Value],
+        silence: Duration,
+    ) -> std::result::Result<Value, Failed> {
+        let kept = {
+            let mut idle = held(&self.idle);
+            idle.retain(|connection| !connection.is_stale());
+            let at = idle.iter().position(|connection| connection.address() == host);
+            at.map(|at| idle.swap_remove(at))
+        };
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::open(host, &self.trust).map_err(Failed::Before)?,
+        };
+        let (result, keeps) = match rpc::call(&mut connection, method, params, silence) {
+            Ok((value, keeps)) => (Ok(value), keeps),
+            Err((failed, keeps)) => (Err(failed), keeps),
+        };
+        let mut idle = held(&self.idle);
+        if keeps && idle.len() < IDLE {
+            idle.push(connection);
+        }
+        result
+    }
+}
+
+fn fingerprints(known: &KnownPool) -> impl Iterator<Item = Fingerprint> {
+    let told = known.members.iter().filter_map(|member| member.fingerprint.as_deref());
+    told.filter_map(|text| Fingerprint::parse(text).ok())
+}
+
+/// A fault of a transfer's task, as one of a call.
+pub(super) fn fault_of_task(method: &str, info: &[String]) -> Error {
+    let code = info.first().cloned().unwrap_or_else(|| "INTERNAL_ERROR".into());
+    let params = info.iter().skip(1).cloned().collect();
+    fault::Fault { method: method.to_owned(), code, params }.into()
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Refused(fault) => Fault::into(fault),
+            Failed::Before(e) | Failed::Midway(e) => e,
+        }
+    }
+}

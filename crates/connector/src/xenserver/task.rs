@@ -1,0 +1,141 @@
+//! Tasks on the pool: what takes long runs as one, and so do transfers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shale_disk::Watch;
+
+use super::fault;
+use super::labels;
+use super::pool::{Pool, fault_of_task};
+use super::record::{self, Task};
+use crate::{Error, ErrorKind, Result, Tag};
+
+/// How long the pool waits with its answer when nothing happens, in seconds.
+const WAIT: f64 = 20.0;
+/// How much longer than that it may be silent.
+const SLACK: Duration = Duration::from_secs(100);
+
+/// What happened, as `event.from` tells it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Happened {
+    /// From where to go on.
+    pub token: String,
+    /// What changed; only whether anything did is used.
+    pub events: Vec<Value>,
+}
+
+/// Waits up to `seconds` for a change in one of `classes` after `token`.
+pub(super) fn happened(pool: &Pool, classes: &[String], token: &str, seconds: f64) -> Result<Happened> {
+    let silence = Duration::from_secs_f64(seconds) + SLACK;
+    record::one(pool.call_for("event.from", &[json!(classes), json!(token), json!(seconds)], silence)?)
+}
+
+impl Pool {
+    /// Calls a method that takes long, as a task, and waits for its end. Answers the reference it results in.
+    pub fn run(&self, method: &str, params: &[Value]) -> Result<String> {
+        let task = self.call(&format!("Async.{method}"), params)?;
+        let task = task.as_str().unwrap_or_default();
+        let ended = wait(self, task, method, &|_| std::ops::ControlFlow::Continue(()));
+        // One that cannot be destroyed is forgotten by the pool after an hour.
+        let _ = self.call("task.destroy", &[json!(task)]);
+        ended
+    }
+}
+
+/// A task of ours for one transfer; it is destroyed when dropped.
+pub(super) struct Transfer<'a> {
+    pool: &'a Pool,
+    /// Its reference.
+    pub task: String,
+}
+
+impl<'a> Transfer<'a> {
+    /// Makes a task; it carries the tag of the job, if the transfer is for one job only.
+    pub fn begin(pool: &'a Pool, label: &str, tag: Option<&Tag>) -> Result<Self> {
+        let task = pool.call("task.create", &[json!(label), json!("A transfer by Shale")])?;
+        let transfer = Self { pool, task: task.as_str().unwrap_or_default().to_owned() };
+        let mut marks = labels::owned(&pool.owner()?);
+        if let Some(tag) = tag {
+            marks.insert(labels::TAG.into(), tag.to_string());
+        }
+        pool.call("task.set_other_config", &[json!(transfer.task), json!(marks)])?;
+        Ok(transfer)
+    }
+
+    /// Waits for the end of the transfer, which alone tells whether it succeeded.
+    pub fn wait(&self, what: &str, watch: Watch) -> Result<()> {
+        wait(self.pool, &self.task, what, watch).map(drop)
+    }
+}
+
+impl Drop for Transfer<'_> {
+    fn drop(&mut self) {
+        // The pool forgets it after a day at the latest.
+        let _ = self.pool.call("task.cancel", &[json!(self.task)]);
+        let _ = self.pool.call("task.destroy", &[json!(self.task)]);
+    }
+}
+
+/// Waits for the end of a task.
+fn wait(pool: &Pool, task: &str, what: &str, watch: Watch) -> Result<String> {
+    let classes = [format!("task/{task}")];
+    let mut token = String::new();
+    loop {
+        if watch(0).is_break() {
+            return Err(Error::new(ErrorKind::Stopped, format!("{what} was stopped as asked")));
+        }
+        let seen = pool.call("task.get_record", &[json!(task)]).and_then(record::one::<Task>);
+        let seen = seen.map_err(|e| if fault::is_gone(&e) { lost(what, e) } else { e })?;
+        match seen.status.as_str() {
+            "success" => return Ok(result(&seen.result)),
+            "failure" | "cancelled" => {
+                let cancelled = ["TASK_CANCELLED".to_owned()];
+                let info = if seen.error_info.is_empty() { &cancelled[..] } else { &seen.error_info };
+                return Err(fault_of_task(what, info));
+            }
+            _ => token = happened(pool, &classes, &token, WAIT)?.token,
+        }
+    }
+}
+
+/// The pool forgets tasks 65 minutes after their end, and all when its database is lost.
+fn lost(what: &str, e: Error) -> Error {
+    let what = format!("the pool has forgotten how {what} ended; it is looked at what is there when tried again");
+    Error::new(ErrorKind::Io, what).with_source(e)
+}
+
+/// Whether the outcome is unknown as the pool has forgotten the task.
+pub(super) fn is_lost(error: &Error) -> bool {
+    use std::error::Error as _;
+    let inner = error.source().and_then(|e| e.downcast_ref::<Error>());
+    inner.is_some_and(fault::is_gone)
+}
+
+/// The value in a task's result: `<value>OpaqueRef:…</value>`.
+fn result(xml: &str) -> String {
+    let inner = xml.strip_prefix("<value>").and_then(|rest| rest.strip_suffix("</value>"));
+    inner.unwrap_or_default().to_owned()
+}
+
+/// All tasks that are ours, with their job's tag.
+pub(super) fn ours(pool: &Pool) -> Result<Vec<(String, Tag)>> {
+    let owner = pool.owner()?;
+    let all: BTreeMap<String, Task> = record::all(pool.call("task.get_all_records", &[])?)?;
+    let tagged = all.into_iter().filter(|(_, task)| labels::is_owned(&task.other_config, &owner));
+    Ok(tagged.filter_map(|(task, seen)| Some((task, labels::tag(&seen.other_config)?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_in_a_tasks_result_is_found() {
+        assert_eq!(result("<value>OpaqueRef:12</value>"), "OpaqueRef:12");
+        assert_eq!([result("<value></value>"), result(""), result("<value/>")], ["", "", ""]);
+    }
+}
