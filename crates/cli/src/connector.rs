@@ -2,13 +2,18 @@
 
 use crate::client::Client;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::platform;
 use crate::resolve;
 use crate::table::{Cell, Sheet, Table};
 use crate::terminal::{Terminal, View, actions};
 use crate::units;
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
-use shale_api::{Check, Comment, Connector, ConnectorTest, EditConnector, NewConnector};
+use shale_api::{
+    Check, CheckOutcome, Comment, Connector, ConnectorTest, EditConnector, FieldInput, NewConnector,
+    TryConnector,
+};
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// The verbs of `shale connector`.
@@ -22,15 +27,21 @@ pub enum Verb {
         connector: String,
     },
     /// Make a connector configuration
+    ///
+    /// Settings of a platform on the network are tried first. Secrets that are left out, and whether a certificate is to
+    /// be trusted, are asked for at the terminal.
     Add {
         /// Its name
         name: String,
-        /// Kind of platform, such as local
+        /// Kind of platform, see `shale connector kinds`
         #[arg(long)]
         kind: String,
         /// A setting of the kind; numbers, true and false are taken as such
         #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
         set: Vec<(String, Value)>,
+        /// A setting whose value stands in a file (- is stdin): for passwords
+        #[arg(long, value_name = "KEY=FILE", value_parser = setting_file)]
+        set_file: Vec<(String, PathBuf)>,
         /// Why; kept in the audit
         #[arg(long, default_value = "")]
         comment: String,
@@ -45,6 +56,9 @@ pub enum Verb {
         /// A setting to change
         #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
         set: Vec<(String, Value)>,
+        /// A setting whose value stands in a file (- is stdin): for passwords
+        #[arg(long, value_name = "KEY=FILE", value_parser = setting_file)]
+        set_file: Vec<(String, PathBuf)>,
         /// A setting to remove, so that its default holds again
         #[arg(long, value_name = "KEY")]
         unset: Vec<String>,
@@ -65,6 +79,26 @@ pub enum Verb {
         /// Name or id
         connector: String,
     },
+    /// List the kinds of platforms, or show what one wants to be told
+    Kinds {
+        /// The kind
+        kind: Option<String>,
+    },
+    /// List what a platform has for those settings that name something on it
+    Choices {
+        /// Name or id of a stored configuration
+        #[arg(required_unless_present = "kind", conflicts_with = "kind")]
+        connector: Option<String>,
+        /// Kind of platform, for settings that are not stored
+        #[arg(long)]
+        kind: Option<String>,
+        /// A setting of the kind
+        #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+        set: Vec<(String, Value)>,
+        /// A setting whose value stands in a file (- is stdin): for passwords
+        #[arg(long, value_name = "KEY=FILE", value_parser = setting_file)]
+        set_file: Vec<(String, PathBuf)>,
+    },
 }
 
 /// Carries out a verb.
@@ -72,13 +106,17 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
     match verb {
         Verb::List => terminal.list::<Connector>(&client.list("/connectors", &[], None)?)?,
         Verb::Show { connector } => terminal.object(&resolve::connector(client, &connector)?)?,
-        Verb::Add { name, kind, set, comment } => {
-            let settings = Value::Object(set.into_iter().collect());
+        Verb::Add { name, kind, set, set_file, comment } => {
+            let mut settings: Map<String, Value> = set.into_iter().collect();
+            platform::read_files(&mut settings, set_file)?;
+            prepare(client, terminal, &kind, &mut settings)?;
+            let settings = Value::Object(settings);
             let request = NewConnector { id: Uuid::now_v7(), name, kind, settings, comment };
             terminal.object::<Connector>(&client.create("/connectors", &request)?)?;
         }
-        Verb::Edit { connector, name, set, unset, comment } => {
+        Verb::Edit { connector, name, set, set_file, unset, comment } => {
             let mut changes: Map<String, Value> = set.into_iter().collect();
+            platform::read_files(&mut changes, set_file)?;
             changes.extend(unset.into_iter().map(|key| (key, Value::Null)));
             if name.is_none() && changes.is_empty() {
                 return Err(Failure::usage("Nothing to change: give --name, --set or --unset."));
@@ -95,12 +133,66 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Test { connector } => {
             let id = resolve::connector(client, &connector)?.id;
-            let test: ConnectorTest = client.post(&format!("/connectors/{id}/test"), &json!({}))?;
+            let path = format!("/connectors/{id}");
+            let mut test: ConnectorTest = client.post(&format!("{path}/test"), &json!({}))?;
+            while let Some(fix) = platform::agreed_fix(&test.checks)? {
+                let settings = Some(json!({ fix.field: fix.value }));
+                let comment = "Agreed to after a test.".into();
+                let _: Connector = client.patch(&path, &EditConnector { settings, comment, name: None })?;
+                test = client.post(&format!("{path}/test"), &json!({}))?;
+            }
             terminal.report(&test, |test| checks(&test.checks, terminal.color))?;
             return Ok(if test.ok { Exit::Ok } else { Exit::Failed });
         }
+        Verb::Kinds { kind: None } => terminal.list(&platform::kinds(client)?)?,
+        Verb::Kinds { kind: Some(kind) } => terminal.object(&platform::known(client, &kind)?)?,
+        Verb::Choices { connector, kind, set, set_file } => {
+            let stored = connector.map(|connector| resolve::connector(client, &connector)).transpose()?;
+            let (connector_id, kind, settings) = match stored {
+                Some(stored) => (Some(stored.id), stored.kind, stored.settings),
+                None => (None, kind.unwrap_or_default(), json!({})),
+            };
+            let mut settings: Map<String, Value> = settings.as_object().cloned().unwrap_or_default();
+            settings.extend(set);
+            platform::read_files(&mut settings, set_file)?;
+            let wanted = TryConnector { connector_id, kind, settings: Value::Object(settings) };
+            platform::choices(client, &wanted, terminal)?;
+        }
     }
     Ok(Exit::Ok)
+}
+
+/// Completes settings at the terminal, and tells what a test of them finds wrong. A kind without secrets is on this
+/// host: nothing needs to be asked.
+fn prepare(
+    client: &Client,
+    terminal: &Terminal,
+    kind: &str,
+    settings: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    let Some(kind) = platform::kind(client, kind)? else { return Ok(()) };
+    if !kind.fields.iter().any(|field| field.input == FieldInput::Secret) {
+        return Ok(());
+    }
+    if platform::may_ask() {
+        platform::ask_secrets(&kind, settings)?;
+    }
+    let test = platform::try_out(client, None, &kind.kind, settings)?;
+    if !test.ok {
+        terminal.note("Not all is as it must be yet; change it with `shale connector edit`:");
+        let failed: Vec<Check> =
+            test.checks.into_iter().filter(|check| check.outcome == CheckOutcome::Failed).collect();
+        terminal.note(&checks(&failed, false));
+    }
+    Ok(())
+}
+
+/// `key=file`.
+fn setting_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((key, file)) if !key.is_empty() && !file.is_empty() => Ok((key.to_owned(), file.into())),
+        _ => Err("write it as KEY=FILE".into()),
+    }
 }
 
 /// `key=value`; the value is JSON where it reads as a number, a truth value or null, else text.
@@ -165,6 +257,7 @@ impl View for Connector {
             .with("Id", self.id.to_string())
             .with("Kind", self.kind.clone())
             .with("Settings", settings_line(&self.settings))
+            .with("Secrets that are set", self.secrets.join(" "))
             .with("Made", units::time(&self.created_at))
             .with("Changed", units::time(&self.updated_at))
             .part("What can be done", actions(&self.actions))

@@ -24,6 +24,7 @@ mod interrupt;
 mod layer;
 mod machine;
 mod needs;
+mod platform;
 mod progress;
 mod raw;
 mod repository;
