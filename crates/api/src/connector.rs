@@ -17,6 +17,8 @@ pub struct Connector {
     /// The kind's own settings, without secrets: those are write-only.
     pub settings: serde_json::Value,
     /// Names of the secrets that are set.
+    #[serde(default)]
+    #[schema(required = true)]
     pub secrets: Vec<String>,
     /// When it was made.
     pub created_at: String,

@@ -47,6 +47,8 @@ pub struct Machine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh: Option<String>,
     /// Whether its screen can be opened: `/machines/{id}/screen`.
+    #[serde(default)]
+    #[schema(required = true)]
     pub has_screen: bool,
     /// Unix socket of its screen (VNC) on the server.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -203,13 +203,14 @@ fn a_server_that_restarts_is_waited_for() {
 
 #[test]
 fn a_broken_connection_repeats_the_request_with_the_same_id() {
-    let server = Server::start(vec![Reply::Nothing, Reply::Json(201, connector(9, "local"))]);
+    let kinds = Reply::Json(200, json!({ "items": [] }));
+    let server = Server::start(vec![kinds, Reply::Nothing, Reply::Json(201, connector(9, "local"))]);
     let run = server.run(&["connector", "add", "local", "--kind", "local", "--set", "memory_mib=2048"]);
     assert_eq!(run.exit, 0, "{run:?}");
     let asked = server.asked();
-    assert_eq!(asked[0].body, asked[1].body);
-    assert_eq!(asked[0].body["settings"], json!({"memory_mib": 2048}));
-    assert_eq!(asked[0].body["id"].as_str().unwrap().as_bytes()[14], b'7', "a UUIDv7");
+    assert_eq!(asked[1].body, asked[2].body);
+    assert_eq!(asked[1].body["settings"], json!({"memory_mib": 2048}));
+    assert_eq!(asked[1].body["id"].as_str().unwrap().as_bytes()[14], b'7', "a UUIDv7");
 }
 
 #[test]
