@@ -45,6 +45,22 @@ fn check_extents(version: &shale_store::Version, bytes: &[u8]) {
     }
 }
 
+/// What `disk` says of how it differs from `other` is exactly what the bytes say, block by block.
+fn check_difference(disk: &shale_store::Version, other: &shale_store::Version, bytes: &[u8], others: &[u8]) {
+    let mut others = others.to_vec();
+    others.resize(bytes.len(), 0);
+    let mut at = 0;
+    while at < disk.size() {
+        let (length, differs) = disk.differs_at(other, at).expect("it tells");
+        assert!(length > 0 && at + length <= disk.size());
+        let range = at as usize..(at + length) as usize;
+        for (a, b) in bytes[range.clone()].chunks(BLOCK).zip(others[range].chunks(BLOCK)) {
+            assert_eq!(a != b, differs, "at {at}");
+        }
+        at += length;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -75,6 +91,12 @@ proptest! {
             check_extents(&version, bytes);
             version.verify(keep_going()).unwrap();
         }
+        let (old, new) = (repository.version(v1).unwrap(), repository.version(v2).unwrap());
+        check_difference(&new, &old, &child.bytes, &image.bytes);
+        if new.size() == old.size() {
+            check_difference(&old, &new, &image.bytes, &child.bytes);
+        }
+        check_difference(&old, &old.clone(), &image.bytes, &image.bytes);
         // The same disk, saved whole and without a parent, is the same disk.
         let whole = Image { bytes: child.bytes.clone() };
         let again = repository.save(new_version(ids.next(), None, &whole, 2), &whole, keep_going()).unwrap();
@@ -129,6 +151,7 @@ fn a_terabyte_of_holes_costs_nothing_and_grows_by_its_changes() {
     assert_eq!(version.extent_at(0).unwrap(), (1 << 39, false));
     assert_eq!(version.extent_at(1 << 39).unwrap(), (BLOCK as u64, true));
     assert_eq!(version.extent_at((1 << 39) + BLOCK as u64).unwrap(), ((1 << 39) - BLOCK as u64, false));
+    assert_eq!(version.differs_at(&version, 0).unwrap(), (1 << 40, false));
 }
 
 #[test]
