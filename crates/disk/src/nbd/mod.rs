@@ -10,8 +10,10 @@
 //! ```
 //!
 //! Fixed newstyle, structured replies with holes, `base:allocation`. No TLS: the socket's permissions are the guard.
+//! The other side, for servers elsewhere, is [`client`].
 
 mod ahead;
+pub mod client;
 mod handshake;
 mod transmission;
 pub mod wire;
