@@ -83,7 +83,9 @@ async fn bind_https(
     let guarded = router
         .clone()
         .layer(middleware::from_fn_with_state(token, authenticate))
-        .layer(middleware::from_fn(super::answer::name_request));
+        .layer(middleware::from_fn(super::answer::name_request))
+        .layer(middleware::from_fn(super::console::guard))
+        .layer(middleware::from_fn(super::console::only_by_tls));
     let listener = std::net::TcpListener::bind(address).map_err(cannot)?;
     listener.set_nonblocking(true).map_err(cannot)?;
     let bound = listener.local_addr().map_err(cannot)?;
@@ -91,9 +93,9 @@ async fn bind_https(
     Ok((bound, tokio::spawn(server.serve(guarded.into_make_service()))))
 }
 
-/// Lets only those in who show the token; health needs none.
+/// Lets only those in who show the token; health and the console's own files need none.
 async fn authenticate(State(token): State<Arc<String>>, mut request: Request, next: Next) -> Response {
-    let open = matches!(request.uri().path(), "/healthz" | "/readyz");
+    let open = !request.uri().path().starts_with("/api/");
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     if !open && !shown.is_some_and(|shown| same(shown.as_bytes(), token.as_bytes())) {

@@ -4,6 +4,7 @@
 
 mod answer;
 mod connectors;
+mod console;
 mod contract;
 mod events;
 mod layers;
@@ -96,9 +97,10 @@ pub fn router(app: App) -> Router {
         .route("/healthz", axum::routing::get(system::healthy))
         .route("/readyz", axum::routing::get(system::ready))
         .route("/api/openapi.json", axum::routing::get(async move || axum::Json(document)))
-        .fallback(answer::no_such_path)
+        .fallback(console::serve)
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(axum::middleware::from_fn(answer::name_request));
+        .layer(axum::middleware::from_fn(answer::name_request))
+        .layer(axum::middleware::from_fn(console::guard));
     router.with_state(app)
 }
