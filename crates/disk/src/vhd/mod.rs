@@ -10,10 +10,12 @@
 mod export;
 mod footer;
 mod read;
+mod stream;
 
 pub(crate) use export::{plan_dynamic, plan_fixed};
 pub(crate) use footer::COOKIE;
 pub use read::{Parent, Vhd};
+pub use stream::VhdStream;
 
 /// An entry of the block table for a block that does not exist.
 const ABSENT: u32 = u32::MAX;

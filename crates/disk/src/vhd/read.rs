@@ -8,7 +8,7 @@ use crate::error::{corrupt, unsupported};
 use crate::field::{be32, be64, bytes};
 use crate::{Content, Disk, Extent, Result, check_range};
 
-const HEADER: usize = 1024;
+pub(super) const HEADER: usize = 1024;
 const SECTOR: u64 = crate::SECTOR;
 
 /// A VHD alone. In a differencing disk [`Content::Hole`] means that the parent shows.
@@ -118,35 +118,52 @@ fn read_footer(source: &dyn Disk) -> Result<Footer> {
     }
 }
 
+/// What the dynamic header says of the blocks.
+pub(super) struct Header {
+    /// Bytes of a block.
+    pub block: u64,
+    /// Blocks that the disk has, so entries of the table that count.
+    pub entries: u64,
+    /// Where the table is.
+    pub table_offset: u64,
+}
+
+impl Header {
+    pub fn parse(h: &[u8; HEADER], footer: &Footer) -> Result<Self> {
+        if &h[..8] != b"cxsparse" {
+            return Err(corrupt(format!("no VHD header is at {}", footer.header_offset)));
+        }
+        if be32(h, 36) != checksum(h, 36) {
+            return Err(corrupt("the VHD header's checksum is wrong"));
+        }
+        let block = u64::from(be32(h, 32));
+        if !block.is_power_of_two() || !(512 << 10..=256 << 20).contains(&block) {
+            return Err(unsupported(format!("VHD blocks of {block} bytes are not read")));
+        }
+        let (entries, there) = (footer.size.div_ceil(block), u64::from(be32(h, 28)));
+        if there < entries {
+            return Err(corrupt(format!("the VHD block table has {there} entries, {entries} are needed")));
+        }
+        Ok(Self { block, entries, table_offset: be64(h, 16) })
+    }
+
+    /// Bytes of the bitmap before each block.
+    pub fn bitmap(&self) -> u64 {
+        (self.block / SECTOR / 8).next_multiple_of(SECTOR)
+    }
+}
+
 fn read_header(source: &dyn Disk, footer: &Footer, differencing: bool) -> Result<(Layout, Option<Parent>)> {
     let mut h = [0; HEADER];
     source.read_at(&mut h, footer.header_offset)?;
-    if &h[..8] != b"cxsparse" {
-        return Err(corrupt(format!("no VHD header is at {}", footer.header_offset)));
-    }
-    if be32(&h, 36) != checksum(&h, 36) {
-        return Err(corrupt("the VHD header's checksum is wrong"));
-    }
-    let block = u64::from(be32(&h, 32));
-    if !block.is_power_of_two() || !(512 << 10..=256 << 20).contains(&block) {
-        return Err(unsupported(format!("VHD blocks of {block} bytes are not read")));
-    }
-    let entries = footer.size.div_ceil(block);
-    if u64::from(be32(&h, 28)) < entries {
-        return Err(corrupt(format!(
-            "the VHD block table has {} entries, {entries} are needed",
-            be32(&h, 28)
-        )));
-    }
-    let at = be64(&h, 16);
+    let header = Header::parse(&h, footer)?;
     // What is read is really there, so that no more is allocated than the file is long.
-    check_range(source.size(), at, entries * 4)?;
-    let mut raw = vec![0; (entries * 4) as usize];
-    source.read_at(&mut raw, at)?;
+    check_range(source.size(), header.table_offset, header.entries * 4)?;
+    let mut raw = vec![0; (header.entries * 4) as usize];
+    source.read_at(&mut raw, header.table_offset)?;
     let table = raw.chunks_exact(4).map(|b| be32(b, 0)).collect();
-    let bitmap = (block / SECTOR / 8).next_multiple_of(SECTOR);
     let parent = if differencing { Some(read_parent(source, &h)?) } else { None };
-    Ok((Layout::Sparse { block, bitmap, table, differencing }, parent))
+    Ok((Layout::Sparse { block: header.block, bitmap: header.bitmap(), table, differencing }, parent))
 }
 
 /// Locators by likelihood: relative Windows path, absolute one, Mac URL; last the bare name.
