@@ -9,7 +9,6 @@
 //!   deployable  ──Damaged──────────▶ broken
 //!   broken      ──Mended───────────▶ deployable
 //!   broken      ──DeleteAsked──────▶ deleting
-//!   deleting    ──DeleteFailed─────▶ broken
 //! ```
 //!
 //! A version that is gone has no state: its row is gone too. Whatever is not drawn is refused.
@@ -30,7 +29,7 @@ pub enum VersionState {
     Finalizing,
     /// Complete and immutable: can be a base, can be exported.
     Deployable,
-    /// It cannot be used: damage was found, or deleting it failed half-way.
+    /// It cannot be used: damage was found.
     Broken,
     /// Being removed.
     Deleting,
@@ -54,8 +53,6 @@ pub enum VersionEvent {
     GivenUp,
     /// A person asked to delete it.
     DeleteAsked,
-    /// Deleting did not work.
-    DeleteFailed,
     /// A check found damage.
     Damaged,
     /// A check found the damage gone.
@@ -78,7 +75,6 @@ impl VersionState {
             (Self::Finalizing, E::Taken) => Ok(Self::Deployable),
             (Self::Editing | Self::Finalizable | Self::Finalizing, E::GivenUp) => Ok(Self::Deleting),
             (Self::Deployable | Self::Broken, E::DeleteAsked) => Ok(Self::Deleting),
-            (Self::Deleting, E::DeleteFailed) => Ok(Self::Broken),
             (Self::Deployable, E::Damaged) => Ok(Self::Broken),
             (Self::Broken, E::Mended) => Ok(Self::Deployable),
             (state, event) => Err(Refusal { state, event }),
@@ -139,7 +135,6 @@ impl fmt::Display for Refusal {
             VersionEvent::FinalizeRefused => "it cannot go back to its packaging machine",
             VersionEvent::GivenUp => "it cannot be given up",
             VersionEvent::DeleteAsked => "it cannot be deleted",
-            VersionEvent::DeleteFailed => "deleting it cannot fail",
             VersionEvent::Damaged => "it cannot be marked as damaged",
             VersionEvent::Mended => "it cannot be marked as mended",
         };
@@ -159,7 +154,7 @@ pub fn default_base<V: Copy>(versions: impl DoubleEndedIterator<Item = (V, Versi
 mod tests {
     use super::*;
 
-    const EVENTS: [VersionEvent; 10] = [
+    const EVENTS: [VersionEvent; 9] = [
         VersionEvent::Imported,
         VersionEvent::MachineReady,
         VersionEvent::FinalizeAsked,
@@ -167,19 +162,18 @@ mod tests {
         VersionEvent::Taken,
         VersionEvent::GivenUp,
         VersionEvent::DeleteAsked,
-        VersionEvent::DeleteFailed,
         VersionEvent::Damaged,
         VersionEvent::Mended,
     ];
 
     /// One row per state, one column per event of [`EVENTS`]; `.` is a refusal, a letter the state that follows.
     const TABLE: [(VersionState, &str); 6] = [
-        (VersionState::Editing, "PF...X...."),
-        (VersionState::Finalizable, "..Z..X...."),
-        (VersionState::Finalizing, "...FPX...."),
-        (VersionState::Deployable, "......X.B."),
-        (VersionState::Broken, "......X..P"),
-        (VersionState::Deleting, ".......B.."),
+        (VersionState::Editing, "PF...X..."),
+        (VersionState::Finalizable, "..Z..X..."),
+        (VersionState::Finalizing, "...FPX..."),
+        (VersionState::Deployable, "......XB."),
+        (VersionState::Broken, "......X.P"),
+        (VersionState::Deleting, "........."),
     ];
 
     fn letter(state: VersionState) -> char {

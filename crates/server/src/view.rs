@@ -124,7 +124,7 @@ impl Scene {
         let layer = layer.ok_or_else(|| Error::not_found("layer", version.layer_id))?;
         let power = match version.state {
             VersionState::Finalizable => {
-                Some(power_of(&observe(app, tx, &version).await.unwrap_or_else(|_| unknown())))
+                Some(power_of(&observe(app, tx, &version).await.unwrap_or(None)))
             }
             _ => None,
         };
@@ -208,7 +208,7 @@ impl Scene {
         };
         let seen = observe(app, tx, version).await;
         let detail = seen.as_ref().err().map(|error| crate::error::chain(error));
-        let seen = seen.unwrap_or_else(|_| unknown());
+        let seen = seen.unwrap_or(None);
         let facts = MachineFacts { name: name.clone(), power: power_of(&seen), version: version.state };
         let observed = seen.unwrap_or_else(Observed::absent);
         Ok(Some(api::Machine {
@@ -243,10 +243,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a connector says of a version's machine; `None` inside when it did not answer.
 type Sight = Option<Observed>;
-
-fn unknown() -> Sight {
-    None
-}
 
 /// Power as the rules know it.
 pub fn power_of(seen: &Sight) -> Power {

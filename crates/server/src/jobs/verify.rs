@@ -1,6 +1,6 @@
 //! `verify_version`: every block of a version is read and hashed; the version is marked by what was found.
 
-use super::OrFail;
+use super::{OrFail, change};
 use crate::catalog::VersionRow;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -26,20 +26,18 @@ struct Verify;
 
 impl Verify {
     fn mark(world: &World, id: Uuid, found: VersionEvent) -> Result<(), StepError> {
-        let marked: crate::error::Result<()> = world.wait(async {
-            let mut tx = world.catalog.begin().await?;
-            let state = VersionRow::get(&mut tx, id).await?.map(|row| row.state);
+        change(world, async |tx| {
+            let state = VersionRow::get(tx, id).await?.map(|row| row.state);
             let news = matches!(
                 (state, found),
                 (Some(VersionState::Deployable), VersionEvent::Damaged)
                     | (Some(VersionState::Broken), VersionEvent::Mended)
             );
             if news {
-                VersionRow::happen(&mut tx, id, found).await?;
+                VersionRow::happen(tx, id, found).await?;
             }
-            Ok(tx.commit().await?)
-        });
-        marked.or_fail()
+            Ok(())
+        })
     }
 
     fn read(world: &World, cx: &Context, input: &VerifyInput) -> shale_store::Result<u64> {
