@@ -16,6 +16,7 @@ mod error;
 mod field;
 pub mod local;
 mod machine;
+pub mod xenserver;
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -100,7 +101,7 @@ pub trait Connector: Send + Sync {
 }
 
 /// The kinds of connector there are.
-pub const KINDS: &[&str] = &["local"];
+pub const KINDS: &[&str] = &["local", "xenserver"];
 
 /// What people call a kind.
 pub fn label(kind: &str) -> &'static str {
@@ -115,6 +116,7 @@ pub fn label(kind: &str) -> &'static str {
 pub fn fields(kind: &str) -> Option<&'static [Field]> {
     match kind {
         "local" => Some(local::FIELDS),
+        "xenserver" => Some(xenserver::FIELDS),
         _ => None,
     }
 }
@@ -122,14 +124,19 @@ pub fn fields(kind: &str) -> Option<&'static [Field]> {
 /// The connector of a kind with its settings (a JSON object of that kind). `folder` is its own place on this host
 /// for what it must keep; it is made when needed.
 pub fn open(kind: &str, settings: &serde_json::Value, folder: &Path) -> Result<Box<dyn Connector>> {
+    let invalid = |e: serde_json::Error| {
+        let what = format!("the settings of the connector are not valid: {e}");
+        Error::new(ErrorKind::Unsupported, what)
+    };
+    let settings = settings.clone();
     match kind {
         "local" => {
-            let settings = serde_json::from_value(settings.clone()).map_err(|e| {
-                let what = format!("the settings of the connector are not valid: {e}");
-                Error::new(ErrorKind::Unsupported, what)
-            })?;
-            Ok(Box::new(local::Local::new(folder, settings)?))
+            Ok(Box::new(local::Local::new(folder, serde_json::from_value(settings).map_err(invalid)?)?))
         }
+        "xenserver" => Ok(Box::new(xenserver::XenServer::new(
+            folder,
+            serde_json::from_value(settings).map_err(invalid)?,
+        )?)),
         other => {
             let known = KINDS.join(", ");
             let what = format!("there is no connector of the kind {other:?}; there are: {known}");

@@ -86,7 +86,9 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(Address::parse(text).unwrap().to_string(), expected, "{text}");
         }
-        for bad in ["", "https://", "xen1:port", "xen1:99999", "u:p@xen1", "xen 1", "[fd00::1", "xen1\r\nX: y"] {
+        for bad in
+            ["", "https://", "xen1:port", "xen1:99999", "u:p@xen1", "xen 1", "[fd00::1", "xen1\r\nX: y"]
+        {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

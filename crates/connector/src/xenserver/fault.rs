@@ -61,9 +61,10 @@ fn explain(fault: &Fault) -> (ErrorKind, String) {
     let param = |index: usize| fault.params.get(index).map(String::as_str).unwrap_or_default();
     let all = || fault.params.iter().map(|p| without_secrets(p)).collect::<Vec<_>>().join(", ");
     match fault.code.as_str() {
-        "SESSION_AUTHENTICATION_FAILED" => {
-            (ErrorKind::Unsupported, "user name or password are wrong; correct them in the connector's settings".into())
-        }
+        "SESSION_AUTHENTICATION_FAILED" => (
+            ErrorKind::Unsupported,
+            "user name or password are wrong; correct them in the connector's settings".into(),
+        ),
         "RBAC_PERMISSION_DENIED" => {
             let what = format!("the user lacks the right '{}'; {}", param(0), role_hint(param(0)));
             (ErrorKind::Unsupported, what)
@@ -71,7 +72,9 @@ fn explain(fault: &Fault) -> (ErrorKind, String) {
         "SR_FULL" | "SR_BACKEND_FAILURE_44" | "VDI_NOT_ENOUGH_SPACE" => {
             (ErrorKind::Full, "the storage repository is full; make room there, or choose another".into())
         }
-        "HANDLE_INVALID" | "UUID_INVALID" => (ErrorKind::Absent, format!("there is no such {} any more", param(0))),
+        "HANDLE_INVALID" | "UUID_INVALID" => {
+            (ErrorKind::Absent, format!("there is no such {} any more", param(0)))
+        }
         "VDI_IN_USE" | "OTHER_OPERATION_IN_PROGRESS" | "SR_BACKEND_FAILURE_24" => {
             (ErrorKind::Busy, "it is in use at the moment; try again in a minute".into())
         }
@@ -83,9 +86,10 @@ fn explain(fault: &Fault) -> (ErrorKind, String) {
             ErrorKind::Unsupported,
             "the guest has no XenServer VM Tools that would hear it; shut it down from inside".into(),
         ),
-        "NO_HOSTS_AVAILABLE" | "HOST_NOT_ENOUGH_FREE_MEMORY" => {
-            (ErrorKind::Full, "no host has room for the machine; free memory, or give the machine less".into())
-        }
+        "NO_HOSTS_AVAILABLE" | "HOST_NOT_ENOUGH_FREE_MEMORY" => (
+            ErrorKind::Full,
+            "no host has room for the machine; free memory, or give the machine less".into(),
+        ),
         "HOST_STILL_BOOTING" | "HOST_OFFLINE" | "CANNOT_CONTACT_HOST" | "HOST_DISABLED" => {
             (ErrorKind::Io, "a host is not ready; try again when it is".into())
         }
@@ -94,7 +98,9 @@ fn explain(fault: &Fault) -> (ErrorKind, String) {
         }
         "SESSION_INVALID" => (ErrorKind::Io, "the session has ended; try again".into()),
         "TASK_CANCELLED" => (ErrorKind::Io, "it was cancelled on the pool".into()),
-        "MESSAGE_METHOD_UNKNOWN" => (ErrorKind::Unsupported, "this version of the pool does not know it".into()),
+        "MESSAGE_METHOD_UNKNOWN" => {
+            (ErrorKind::Unsupported, "this version of the pool does not know it".into())
+        }
         "OPERATION_NOT_ALLOWED" | "VM_IS_TEMPLATE" | "VM_HVM_REQUIRED" | "VDI_INCOMPATIBLE_TYPE" => {
             (ErrorKind::Unsupported, format!("it is not allowed ({})", all()))
         }
@@ -109,7 +115,9 @@ fn explain(fault: &Fault) -> (ErrorKind, String) {
 pub(super) fn role_hint(right: &str) -> &'static str {
     match right.to_ascii_lowercase().as_str() {
         "vm.set_memory_limits" | "sr.scan" => "give the user the role VM Power Admin, or more",
-        "vm.start" | "vm.hard_shutdown" | "vm.clean_shutdown" => "give the user the role VM Operator, or more",
+        "vm.start" | "vm.hard_shutdown" | "vm.clean_shutdown" => {
+            "give the user the role VM Operator, or more"
+        }
         _ => "give the user the role VM Admin, or more",
     }
 }

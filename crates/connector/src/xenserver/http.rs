@@ -92,7 +92,9 @@ impl Connection {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut parsed = httparse::Response::new(&mut headers);
-            if let httparse::Status::Complete(length) = parsed.parse(&self.ahead).map_err(|e| bad(&e.to_string()))? {
+            if let httparse::Status::Complete(length) =
+                parsed.parse(&self.ahead).map_err(|e| bad(&e.to_string()))?
+            {
                 let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
                 let head = Head {
                     status: parsed.code.unwrap_or(0),
@@ -110,7 +112,12 @@ impl Connection {
             }
             let mut buf = [0; 4096];
             match self.stream.read(&mut buf)? {
-                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the host hung up without an answer")),
+                0 => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the host hung up without an answer",
+                    ));
+                }
                 read => self.ahead.extend_from_slice(&buf[..read]),
             }
         }
@@ -118,7 +125,8 @@ impl Connection {
 
     /// Reads the body that belongs to `head`, of at most `limit` bytes.
     pub fn body(&mut self, head: &Head, limit: u64) -> io::Result<Vec<u8>> {
-        let too_long = || io::Error::new(io::ErrorKind::InvalidData, format!("the answer is longer than {limit} bytes"));
+        let too_long =
+            || io::Error::new(io::ErrorKind::InvalidData, format!("the answer is longer than {limit} bytes"));
         let mut body = Vec::new();
         match head.length() {
             Some(length) if length > limit => return Err(too_long()),

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | all | `shale:owner` |
 //! | machine | `shale:tag`, `shale:state`, `shale:powered_on` |
-//! | packaging disk, its reference (a snapshot) | `shale:tag`, `shale:state`, `shale:size` |
+//! | packaging disk | `shale:tag`, `shale:state`, `shale:size` |
+//! | its snapshot | the same, `shale:reference` |
 //! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used` |
 //! | task | `shale:tag` |
 //!
@@ -28,6 +29,8 @@ pub(super) const SELF: &str = "shale:self";
 pub(super) const USED: &str = "shale:used";
 /// The size that was asked for, in bytes: storage may round it up.
 pub(super) const SIZE: &str = "shale:size";
+/// On the snapshot that changes are told from.
+pub(super) const REFERENCE: &str = "shale:reference";
 /// When the machine was first powered on by us, in seconds since 1970.
 pub(super) const POWERED_ON: &str = "shale:powered_on";
 

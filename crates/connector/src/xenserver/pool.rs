@@ -10,6 +10,7 @@
 //!             └ broken half-way: a question is asked again; of a deed, the caller is told
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub(super) struct Pool {
     owner: Mutex<Option<Tag>>,
     link: Mutex<Link>,
     idle: Mutex<Vec<Connection>>,
+    /// Where machines were found last.
+    pub machines: Mutex<BTreeMap<Tag, String>>,
+    names: Mutex<BTreeMap<String, String>>,
 }
 
 /// Where the pool is, and by what right we ask.
@@ -76,6 +80,8 @@ impl Pool {
             owner: Mutex::default(),
             link: Mutex::default(),
             idle: Mutex::default(),
+            machines: Mutex::default(),
+            names: Mutex::default(),
             settings,
             memory,
         })
@@ -153,6 +159,19 @@ impl Pool {
     pub fn is_member(&self, host: &str) -> bool {
         let link = held(&self.link);
         host == self.configured.host || link.known.members.iter().any(|member| member.address == host)
+    }
+
+    /// The name of a host or storage for people, asked for once.
+    pub fn name_of(&self, class: &str, reference: &str) -> String {
+        if let Some(name) = held(&self.names).get(reference) {
+            return name.clone();
+        }
+        let told = self.call(&format!("{class}.get_name_label"), &[json!(reference)]);
+        let name = told.ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        if !name.is_empty() {
+            held(&self.names).insert(reference.to_owned(), name.clone());
+        }
+        name
     }
 
     /// The session has ended.
@@ -273,7 +292,10 @@ impl Pool {
         for (host, told) in hosts.iter().take(MOST_HOSTS) {
             let pem = if at.tls { ask("host.get_server_certificate", &[json!(host)]).ok() } else { None };
             let fingerprint = pem.as_ref().and_then(Value::as_str).and_then(Fingerprint::of_pem);
-            members.push(Member { address: told.address.clone(), fingerprint: fingerprint.map(|f| f.to_string()) });
+            members.push(Member {
+                address: told.address.clone(),
+                fingerprint: fingerprint.map(|f| f.to_string()),
+            });
         }
         Ok(KnownPool {
             address: self.settings.address.clone(),

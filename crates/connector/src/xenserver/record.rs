@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::{DeserializeOwned, Deserializer};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 use crate::{Error, ErrorKind, Result};
@@ -75,7 +75,8 @@ pub(super) struct Sr {
 impl Sr {
     /// Free bytes; none when the storage does not tell.
     pub fn free(&self) -> Option<u64> {
-        (self.physical_size > 0).then(|| (self.physical_size - self.physical_utilisation).max(0).unsigned_abs())
+        (self.physical_size > 0)
+            .then(|| (self.physical_size - self.physical_utilisation).max(0).unsigned_abs())
     }
 }
 
@@ -221,7 +222,8 @@ mod tests {
 
     #[test]
     fn storage_that_does_not_tell_its_size_has_no_free_space_to_tell() {
-        let sr = |physical_size, physical_utilisation| Sr { physical_size, physical_utilisation, ..Sr::default() };
+        let sr =
+            |physical_size, physical_utilisation| Sr { physical_size, physical_utilisation, ..Sr::default() };
         assert_eq!([sr(100, 40).free(), sr(100, 140).free(), sr(-1, -1).free()], [Some(60), Some(0), None]);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::http::{Connection, broken};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind};
 
 /// Where JSON-RPC is served.
 pub(super) const PATH: &str = "/jsonrpc";
@@ -57,12 +57,16 @@ pub(super) fn call(
         .and_then(|()| connection.write_all(body.as_bytes()))
         .and_then(|()| connection.flush());
     sent.map_err(|e| (Failed::Midway(broken(&address, e)), false))?;
-    let read = connection.answer().and_then(|head| connection.body(&head, MAX_ANSWER).map(|body| (head, body)));
+    let read =
+        connection.answer().and_then(|head| connection.body(&head, MAX_ANSWER).map(|body| (head, body)));
     let (head, body) = read.map_err(|e| (Failed::Midway(broken(&address, e)), false))?;
     let unclear = |what: String| (Failed::Midway(Error::new(ErrorKind::Io, what)), false);
     if head.status != 200 {
         let (status, reason) = (head.status, &head.reason);
-        return Err(unclear(format!("the host '{}' answered HTTP {status} {reason} to {method}", address.host)));
+        return Err(unclear(format!(
+            "the host '{}' answered HTTP {status} {reason} to {method}",
+            address.host
+        )));
     }
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|e| unclear(format!("the host '{}' answered no JSON-RPC to {method}: {e}", address.host)))?;

@@ -193,7 +193,8 @@ impl Settings {
 
     /// The certificates that are trusted by their fingerprint.
     pub(super) fn pins(&self) -> Result<Vec<Fingerprint>> {
-        let listed = self.fingerprint.split([',', ';', ' ', '\n']).map(str::trim).filter(|text| !text.is_empty());
+        let listed =
+            self.fingerprint.split([',', ';', ' ', '\n']).map(str::trim).filter(|text| !text.is_empty());
         listed.map(Fingerprint::parse).collect()
     }
 }

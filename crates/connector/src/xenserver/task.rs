@@ -70,6 +70,21 @@ impl<'a> Transfer<'a> {
     pub fn wait(&self, what: &str, watch: Watch) -> Result<()> {
         wait(self.pool, &self.task, what, watch).map(drop)
     }
+
+    /// Why the transfer failed, if its task tells before `watch` says stop.
+    pub fn fate(&self, what: &str, watch: Watch) -> Option<Error> {
+        loop {
+            let seen: Task =
+                record::one(self.pool.call("task.get_record", &[json!(self.task)]).ok()?).ok()?;
+            if seen.status == "failure" {
+                return Some(fault_of_task(what, &seen.error_info));
+            }
+            if seen.status != "pending" || watch(0).is_break() {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
 }
 
 impl Drop for Transfer<'_> {
@@ -104,7 +119,8 @@ fn wait(pool: &Pool, task: &str, what: &str, watch: Watch) -> Result<String> {
 
 /// The pool forgets tasks 65 minutes after their end, and all when its database is lost.
 fn lost(what: &str, e: Error) -> Error {
-    let what = format!("the pool has forgotten how {what} ended; it is looked at what is there when tried again");
+    let what =
+        format!("the pool has forgotten how {what} ended; it is looked at what is there when tried again");
     Error::new(ErrorKind::Io, what).with_source(e)
 }
 

@@ -16,9 +16,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -50,7 +48,8 @@ impl Fingerprint {
     /// 64 hexadecimal digits, divided by colons or not.
     pub fn parse(text: &str) -> Result<Self> {
         let wrong = || {
-            let what = format!("{text:?} is no fingerprint: it must be SHA-256, 32 pairs of hexadecimal digits");
+            let what =
+                format!("{text:?} is no fingerprint: it must be SHA-256, 32 pairs of hexadecimal digits");
             Error::new(ErrorKind::Unsupported, what)
         };
         let digits: String = text.chars().filter(|c| *c != ':').collect();
@@ -200,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_fingerprint_is_read_with_and_without_colons_and_written_as_openssl_does() {
-        let of_nothing = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
+        let of_nothing =
+            "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
         assert_eq!(Fingerprint::of(b"").to_string(), of_nothing);
         let plain = of_nothing.replace(':', "").to_lowercase();
         assert_eq!(Fingerprint::parse(&plain).unwrap(), Fingerprint::parse(of_nothing).unwrap());

@@ -87,6 +87,11 @@ impl<R: Read> VhdStream<R> {
         self.blocks
     }
 
+    /// The numbers of the blocks that have not come yet, in no order.
+    pub fn waiting(&self) -> impl Iterator<Item = u64> {
+        self.waiting.iter().map(|(_, number)| *number)
+    }
+
     /// Bytes of the stream that were read.
     pub fn position(&self) -> u64 {
         self.input.position

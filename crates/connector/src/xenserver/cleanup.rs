@@ -1,0 +1,169 @@
+//! Taking away what was made: machines, disks, snapshots, tasks; and base disks that are not worth their space.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::base::{self, UnderWay};
+use super::pool::Pool;
+use super::record::{self, Vdi, Vm};
+use super::{fault, labels, machine, task};
+use crate::{Result, Tag};
+
+/// How long a disk that is in use is waited for: a host lets go of one some seconds after a transfer.
+const IN_USE: Duration = Duration::from_secs(30);
+/// Pause before the next look.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Does something again as long as what it needs is in use, for a while.
+pub(super) fn when_free<T>(mut action: impl FnMut() -> Result<T>) -> Result<T> {
+    let deadline = Instant::now() + IN_USE;
+    loop {
+        match action() {
+            Err(e) if fault::is_in_use(&e) && Instant::now() < deadline => std::thread::sleep(PAUSE),
+            other => return other,
+        }
+    }
+}
+
+/// `Ok` also when it was gone already.
+fn or_gone(done: Result<String>) -> Result<()> {
+    match done {
+        Err(e) if fault::is_gone(&e) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Makes sure that a disk is gone.
+pub(super) fn destroy_disk(pool: &Pool, vdi: &str) -> Result<()> {
+    or_gone(when_free(|| pool.run("VDI.destroy", &[json!(vdi)])))
+}
+
+/// Makes sure that a machine is off and gone; its disks stay.
+pub(super) fn destroy_machine(pool: &Pool, reference: &str, vm: &Vm) -> Result<()> {
+    if vm.power_state != "Halted" {
+        machine::cut(pool, reference)?;
+    }
+    or_gone(when_free(|| pool.run("VM.destroy", &[json!(reference)])))
+}
+
+/// Makes sure that nothing carries the tag: first what uses disks, then snapshots, then disks.
+pub(super) fn remove(pool: &Pool, tag: &Tag) -> Result<()> {
+    for (reference, _) in task::ours(pool)?.into_iter().filter(|(_, found)| found == tag) {
+        // A transfer that cannot be stopped now ends by itself when its connection does.
+        let _ = pool.call("task.cancel", &[json!(reference)]);
+        let _ = pool.call("task.destroy", &[json!(reference)]);
+    }
+    for (reference, vm) in machine::all_of(pool, tag)? {
+        destroy_machine(pool, &reference, &vm)?;
+    }
+    let all: BTreeMap<String, Vdi> = record::all(pool.call("VDI.get_all_records", &[])?)?;
+    let mut disks: Vec<(String, Vdi)> =
+        all.into_iter().filter(|(_, vdi)| labels::has_tag(&vdi.other_config, tag)).collect();
+    disks.sort_by_key(|(_, vdi)| !vdi.is_a_snapshot);
+    disks.iter().try_for_each(|(reference, _)| destroy_disk(pool, reference))
+}
+
+/// Every tag of ours that something on the pool carries.
+pub(super) fn inventory(pool: &Pool) -> Result<Vec<Tag>> {
+    let owner = pool.owner()?;
+    let mut tags: BTreeSet<Tag> = task::ours(pool)?.into_iter().map(|(_, tag)| tag).collect();
+    let machines: BTreeMap<String, Vm> = record::all(pool.call("VM.get_all_records", &[])?)?;
+    tags.extend(machines.values().filter_map(|vm| machine::tag_of(vm, &owner)));
+    tags.extend(base::our_disks(pool)?.values().filter_map(|vdi| labels::tag(&vdi.other_config)));
+    Ok(tags.into_iter().collect())
+}
+
+/// Lets go of base disks: of origins that nobody knows any more, leftovers, and those over `room` bytes, least
+/// recently used first.
+pub(super) fn trim(
+    pool: &Pool,
+    under_way: &UnderWay,
+    room: u64,
+    known: &dyn Fn(&Tag) -> bool,
+) -> Result<Vec<String>> {
+    let _cloning = under_way.cloning();
+    let disks = base::our_disks(pool)?;
+    let mut gone = Vec::new();
+    for (reference, why) in surplus(&disks, room, known, &|origin| under_way.has(origin)) {
+        destroy_disk(pool, &reference)?;
+        let vdi = &disks[&reference];
+        gone.push(format!("'{}' ({} MiB): {why}", vdi.name_label, vdi.physical_utilisation.max(0) >> 20));
+    }
+    Ok(gone)
+}
+
+/// Which base disks are too much, and why.
+fn surplus(
+    disks: &BTreeMap<String, Vdi>,
+    room: u64,
+    known: &dyn Fn(&Tag) -> bool,
+    is_being_sent: &dyn Fn(&Tag) -> bool,
+) -> Vec<(String, &'static str)> {
+    let mut surplus = Vec::new();
+    let mut kept: Vec<(&String, &Vdi)> = Vec::new();
+    for (reference, vdi) in disks {
+        match base::origin_of(vdi) {
+            None if base::is_stray_clone(vdi) => {
+                surplus.push((reference.clone(), "it was left by a clone that was not finished"));
+            }
+            None => {}
+            Some(origin) if is_being_sent(&origin) => {}
+            Some(_) if !base::is_whole(vdi) => {
+                surplus.push((reference.clone(), "it was left by an upload that was not finished"));
+            }
+            Some(origin) if !known(&origin) => {
+                surplus.push((reference.clone(), "the version that it is for is gone"));
+            }
+            Some(_) => kept.push((reference, vdi)),
+        }
+    }
+    kept.sort_by_key(|(_, vdi)| std::cmp::Reverse(base::used(vdi)));
+    let mut sum = 0u64;
+    for (reference, vdi) in kept {
+        sum = sum.saturating_add(vdi.physical_utilisation.max(0).unsigned_abs());
+        if sum > room || room == 0 {
+            surplus.push((reference.clone(), "base disks may not take more space"));
+        }
+    }
+    surplus
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_disks_go_when_nobody_knows_them_when_unfinished_and_the_longest_unused_when_too_many() {
+        let id = |n: u32| format!("0198b2c4-0000-7000-8000-{n:012}");
+        let disk = |n: u32, state: &str, used: &str| {
+            let uuid = format!("u{n}");
+            let marks = [
+                (labels::BASE, id(n)),
+                (labels::STATE, state.into()),
+                (labels::SELF, uuid.clone()),
+                (labels::USED, used.into()),
+            ];
+            let other_config = marks.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+            (format!("r{n}"), Vdi { uuid, other_config, physical_utilisation: 10, ..Vdi::default() })
+        };
+        let disks = BTreeMap::from([
+            disk(1, labels::READY, "100"),
+            disk(2, labels::READY, "300"),
+            disk(3, labels::READY, "200"),
+            disk(4, labels::MAKING, "400"),
+            disk(5, labels::READY, "400"),
+            disk(6, labels::MAKING, "400"),
+        ]);
+        let surplus = |room| {
+            let known = |tag: &Tag| tag.as_str() != id(5);
+            let being_sent = |tag: &Tag| tag.as_str() == id(6);
+            let found = surplus(&disks, room, &known, &being_sent);
+            found.into_iter().map(|(reference, _)| reference).collect::<Vec<_>>()
+        };
+        assert_eq!(surplus(30), ["r4", "r5"]);
+        assert_eq!(surplus(20), ["r4", "r5", "r1"]);
+        assert_eq!(surplus(0), ["r4", "r5", "r2", "r3", "r1"]);
+    }
+}

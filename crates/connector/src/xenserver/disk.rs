@@ -1,0 +1,162 @@
+//! The packaging disk: a clone of the base disk, grown, with a snapshot of how it was when it was made.
+//!
+//! ```text
+//!   base disk ──clone──▶ disk ──resize──▶ ──partition table moved──▶ ──CBT on──▶ ──snapshot──▶ ready
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use shale_disk::{Watch, table};
+
+use super::base::{self, UnderWay};
+use super::pool::Pool;
+use super::record::{self, Map, Vdi};
+use super::sparse::Plan;
+use super::{cleanup, labels, place, prove, transfer};
+use crate::{Error, ErrorKind, MachineSpec, Origin, Result, Tag};
+
+/// What is there for a tag.
+#[derive(Default)]
+pub(super) struct Disks {
+    /// The packaging disk, whole or not.
+    pub disk: Option<(String, Vdi)>,
+    /// The disk as it was made, if the storage had room for a snapshot.
+    pub reference: Option<(String, Vdi)>,
+}
+
+impl Disks {
+    /// The packaging disk, if it is whole.
+    pub fn whole(&self) -> Option<&(String, Vdi)> {
+        self.disk.as_ref().filter(|(_, vdi)| labels::is_ready(&vdi.other_config))
+    }
+
+    /// The disks that carry this tag.
+    pub fn of(pool: &Pool, tag: &Tag) -> Result<Self> {
+        let all: BTreeMap<String, Vdi> = record::all(pool.call("VDI.get_all_records", &[])?)?;
+        let mut disks = Self::default();
+        for (reference, vdi) in all.into_iter().filter(|(_, vdi)| labels::has_tag(&vdi.other_config, tag)) {
+            match vdi.is_a_snapshot {
+                // Snapshots that people take of the machine carry the same marks, but not this state.
+                true if labels::is_ready(&vdi.other_config)
+                    && vdi.other_config.contains_key(labels::REFERENCE) =>
+                {
+                    disks.reference = Some((reference, vdi));
+                }
+                true => {}
+                false => disks.disk = Some((reference, vdi)),
+            }
+        }
+        Ok(disks)
+    }
+}
+
+/// The size that was asked for when the disk was made: the storage may have made it larger.
+pub(super) fn asked_size(vdi: &Vdi) -> u64 {
+    vdi.other_config.get(labels::SIZE).and_then(|text| text.parse().ok()).unwrap_or_else(|| vdi.size())
+}
+
+/// Makes sure that the packaging disk is there. Answers how it was made.
+pub(super) fn ensure(
+    pool: &Pool,
+    under_way: &UnderWay,
+    tag: &Tag,
+    spec: &MachineSpec,
+    origin: &Origin,
+    watch: Watch,
+) -> Result<String> {
+    if watch(0).is_break() {
+        return Err(base::stopped());
+    }
+    if spec.disk_size < origin.disk.size() {
+        let (size, least) = (spec.disk_size, origin.disk.size());
+        let what = format!("a disk of {size} bytes is too small for an origin of {least} bytes");
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    let there = Disks::of(pool, tag)?;
+    if let Some((_, vdi)) = there.whole() {
+        return match asked_size(vdi) {
+            size if size == spec.disk_size => Ok("The disk was there already.".into()),
+            size => {
+                let what = format!(
+                    "the disk of the machine {tag} was made with {size} bytes, not {}",
+                    spec.disk_size
+                );
+                Err(Error::new(ErrorKind::Unsupported, what))
+            }
+        };
+    }
+    // What does not fit is told before anything is sent.
+    place::check_firmware(&place::template(pool)?.record, spec.firmware)?;
+    let sr = place::storage(pool)?.reference;
+    if there.disk.is_some() {
+        // Half made: nothing of it can be trusted.
+        cleanup::remove(pool, tag)?;
+    }
+    // Held until the clone is there, so that the base disk is not let go of in between.
+    let _turn = under_way.enter(&origin.id, watch)?;
+    let base = base::ensure(pool, under_way, &sr, origin, watch)?;
+    let marks = marks(pool, tag, spec, labels::MAKING)?;
+    let disk = base::marked_clone(pool, under_way, &base.vdi, &marks)?;
+    let made = finish(pool, tag, spec, origin, &disk, watch);
+    if made.is_err() {
+        // What stays now is removed by the next try, or by the undoing of the job.
+        let _ = cleanup::remove(pool, tag);
+    }
+    made.map(|()| base.how)
+}
+
+fn finish(
+    pool: &Pool,
+    tag: &Tag,
+    spec: &MachineSpec,
+    origin: &Origin,
+    disk: &str,
+    watch: Watch,
+) -> Result<()> {
+    pool.call("VDI.set_name_label", &[json!(disk), json!(spec.name)])?;
+    let description = "The disk of a packaging machine made by Shale, which also deletes it.";
+    pool.call("VDI.set_name_description", &[json!(disk), json!(description)])?;
+    pool.call("VDI.set_tags", &[json!(disk), json!(labels::TAGS)])?;
+    let size = |disk: &str| {
+        pool.call("VDI.get_record", &[json!(disk)]).and_then(record::one::<Vdi>).map(|v| v.size())
+    };
+    if size(disk)? < spec.disk_size {
+        let wanted = json!(spec.disk_size.to_string());
+        cleanup::when_free(|| pool.run("VDI.resize", &[json!(disk), wanted.clone()]))?;
+        if size(disk)? < spec.disk_size {
+            return Err(Error::new(
+                ErrorKind::Io,
+                "the storage made a disk that is smaller than was asked for",
+            ));
+        }
+    }
+    let growth = table::growth(origin.disk, spec.disk_size)
+        .map_err(|e| Error::disk("the partition table cannot be moved to the end of the larger disk", e))?;
+    let plan = Plan::of(&growth, true)?;
+    if !plan.runs.is_empty() {
+        cleanup::when_free(|| {
+            transfer::import(pool, disk, Some(tag), plan.length(), watch, |mut to| {
+                plan.send(&growth, &mut to, &|_| watch(0))
+            })
+        })?;
+        prove::equal(pool, disk, &growth, &plan, watch)?;
+    }
+    // Either is only there to make finalizing quick: without, the whole disk is read.
+    let _ = pool.run("VDI.enable_cbt", &[json!(disk)]);
+    if let Ok(snapshot) = cleanup::when_free(|| pool.run("VDI.snapshot", &[json!(disk), json!({})])) {
+        let mut marks = marks(pool, tag, spec, labels::READY)?;
+        marks.insert(labels::REFERENCE.into(), "true".into());
+        pool.call("VDI.set_other_config", &[json!(snapshot), json!(marks)])?;
+    }
+    let marks = marks(pool, tag, spec, labels::READY)?;
+    pool.call("VDI.set_other_config", &[json!(disk), json!(marks)]).map(drop)
+}
+
+fn marks(pool: &Pool, tag: &Tag, spec: &MachineSpec, state: &str) -> Result<Map> {
+    let mut marks = labels::owned(&pool.owner()?);
+    marks.insert(labels::TAG.into(), tag.to_string());
+    marks.insert(labels::STATE.into(), state.into());
+    marks.insert(labels::SIZE.into(), spec.disk_size.to_string());
+    Ok(marks)
+}

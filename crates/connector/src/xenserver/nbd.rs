@@ -1,0 +1,146 @@
+//! A disk read at any place, by NBD: where a network of the pool has that purpose.
+//! Its server is read-only and has no word for what is empty.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use serde_json::json;
+use shale_disk::nbd::client::{Client, Handshake};
+
+use super::pool::{Pool, held};
+use super::record::{self, NbdPlace};
+use super::stream::{Stream, dial};
+use super::trust::{Fingerprint, Trust};
+use crate::{Error, ErrorKind, Result};
+
+/// Connections at once: one waits for the storage while another is on the way.
+const CONNECTIONS: usize = 4;
+/// Bytes that a connection fetches before it takes the next part.
+const PART: u64 = 8 << 20;
+/// Pieces that wait to be taken.
+const WAITING: usize = 8;
+
+/// Where a disk is served; empty when the pool has no network for it.
+pub(super) fn places(pool: &Pool, vdi: &str) -> Result<Vec<NbdPlace>> {
+    record::one(pool.call("VDI.get_nbd_info", &[json!(vdi)])?)
+}
+
+/// A connection to a disk.
+pub(super) struct Reader(Client<Stream>);
+
+impl Reader {
+    /// Connects to the first place that answers.
+    pub fn open(places: &[NbdPlace]) -> Result<Self> {
+        let mut last = Error::new(ErrorKind::Unsupported, "no network of the pool has the purpose 'nbd'");
+        for place in places {
+            match Self::open_at(place) {
+                Ok(reader) => return Ok(reader),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    fn open_at(place: &NbdPlace) -> Result<Self> {
+        let failed = |e| Error::disk(format!("the disk cannot be read by NBD from '{}'", place.address), e);
+        let port = u16::try_from(place.port).map_err(|e| {
+            Error::new(ErrorKind::Io, format!("the pool serves NBD on port {}", place.port)).with_source(e)
+        })?;
+        let tcp = dial(&place.address, port)?;
+        // The certificate came over a trusted connection. Without one, the network has the purpose 'insecure_nbd'.
+        let client = match Fingerprint::of_pem(&place.cert) {
+            None => Handshake::begin(Stream::Plain(tcp)).and_then(|shake| shake.open(&place.exportname)),
+            Some(certificate) => {
+                let trust = Trust::new(&[certificate])?;
+                let host = if place.subject.is_empty() { &place.address } else { &place.subject };
+                let encrypt = |tcp| {
+                    Stream::begin_tls(tcp, host, &trust).map_err(|e| {
+                        let what = "the NBD server cannot be trusted";
+                        shale_disk::Error::new(shale_disk::ErrorKind::Io, what).with_source(e)
+                    })
+                };
+                Handshake::begin(tcp)
+                    .and_then(|shake| shake.start_tls(encrypt))
+                    .and_then(|s| s.open(&place.exportname))
+            }
+        };
+        client.map(Self).map_err(failed)
+    }
+
+    /// Bytes of the disk.
+    pub fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    /// Reads ranges; `take` is given where, and the bytes there.
+    pub fn read(
+        &mut self,
+        ranges: &[Range<u64>],
+        take: impl FnMut(u64, &[u8]) -> shale_disk::Result<()>,
+    ) -> Result<()> {
+        self.0
+            .read_many(ranges.iter().cloned(), take)
+            .map_err(|e| Error::disk("the disk cannot be read by NBD", e))
+    }
+}
+
+/// Reads ranges over several connections. `take` is given where, and the bytes there, in any order.
+pub(super) fn read_all(
+    places: &[NbdPlace],
+    ranges: &[(u64, u64)],
+    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let parts: Vec<Range<u64>> =
+        ranges.iter().flat_map(|(start, length)| parts(*start, start + length)).collect();
+    let wanted = CONNECTIONS.min(parts.len());
+    let left = Mutex::new(parts.into_iter());
+    let (give, given) = sync_channel::<Result<(u64, Vec<u8>)>>(WAITING);
+    thread::scope(|scope| {
+        for _ in 0..wanted {
+            let (give, left) = (give.clone(), &left);
+            scope.spawn(move || {
+                if let Err(e) = fetch(places, left, &give) {
+                    // Nobody waits for it once another one has failed.
+                    let _ = give.send(Err(e));
+                }
+            });
+        }
+        drop(give);
+        // Taken by value: when this ends early, the threads find nobody to give to, and end.
+        for piece in given {
+            let (offset, bytes) = piece?;
+            take(offset, &bytes)?;
+        }
+        Ok(())
+    })
+}
+
+/// Fetches parts as long as there are any.
+fn fetch(
+    places: &[NbdPlace],
+    left: &Mutex<std::vec::IntoIter<Range<u64>>>,
+    give: &std::sync::mpsc::SyncSender<Result<(u64, Vec<u8>)>>,
+) -> Result<()> {
+    let mut reader = Reader::open(places)?;
+    let next = || held(left).next();
+    while let Some(part) = next() {
+        reader.read(&[part], |offset, bytes| {
+            give.send(Ok((offset, bytes.to_vec()))).map_err(|_| {
+                shale_disk::Error::new(shale_disk::ErrorKind::Stopped, "nobody wants it any more")
+            })
+        })?;
+    }
+    Ok(())
+}
+
+fn parts(start: u64, end: u64) -> impl Iterator<Item = Range<u64>> {
+    let mut at = start;
+    std::iter::from_fn(move || {
+        let stop = ((at / PART + 1) * PART).min(end);
+        let part = at..stop;
+        at = stop;
+        (!part.is_empty()).then_some(part)
+    })
+}
