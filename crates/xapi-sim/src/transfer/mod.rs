@@ -12,6 +12,8 @@
 
 mod chunked;
 mod raw;
+mod tar;
+mod vhd;
 
 use std::ops::ControlFlow;
 
@@ -19,6 +21,8 @@ use shale_disk::{Error, ErrorKind, Result, Watch};
 
 pub use chunked::import_chunked;
 pub use raw::{export_raw, import_raw};
+pub use tar::export_tar;
+pub use vhd::{Parent, VhdExport, import_vhd};
 
 /// What is held in memory of a stream, in bytes.
 const PIECE: usize = 1 << 20;
