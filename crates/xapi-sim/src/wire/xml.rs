@@ -7,7 +7,6 @@ use crate::value::{Record, Value};
 use quick_xml::Reader;
 use quick_xml::escape::{escape, resolve_predefined_entity};
 use quick_xml::events::Event;
-use std::fmt::Write as _;
 
 /// Deepest nesting of elements: the deepest value the XenAPI takes needs about twenty.
 const DEPTH: usize = 100;
@@ -54,11 +53,11 @@ fn write(out: &mut String, value: &Value) {
     match value {
         Value::Void => {}
         Value::String(text) => out.push_str(&escape(text)),
-        Value::Int(number) => drop(write!(out, "{number}")),
-        Value::Count(number) => drop(write!(out, "<i4>{number}</i4>")),
-        Value::Float(number) => drop(write!(out, "<double>{number}</double>")),
-        Value::Bool(truth) => drop(write!(out, "<boolean>{}</boolean>", u8::from(*truth))),
-        Value::Time(time) => drop(write!(out, "<dateTime.iso8601>{time}</dateTime.iso8601>")),
+        Value::Int(number) => out.push_str(&format!("{number}")),
+        Value::Count(number) => out.push_str(&format!("<i4>{number}</i4>")),
+        Value::Float(number) => out.push_str(&format!("<double>{number}</double>")),
+        Value::Bool(truth) => out.push_str(&format!("<boolean>{}</boolean>", u8::from(*truth))),
+        Value::Time(time) => out.push_str(&format!("<dateTime.iso8601>{time}</dateTime.iso8601>")),
         Value::Set(items) => {
             out.push_str("<array><data>");
             items.iter().for_each(|item| write(out, item));
@@ -67,7 +66,7 @@ fn write(out: &mut String, value: &Value) {
         Value::Map(members) => {
             out.push_str("<struct>");
             for (name, value) in members {
-                drop(write!(out, "<member><name>{}</name>", escape(name)));
+                out.push_str(&format!("<member><name>{}</name>", escape(name)));
                 write(out, value);
                 out.push_str("</member>");
             }
