@@ -8,42 +8,57 @@
 
 use crate::field::{be16, be32, be64};
 
-pub(super) const HELLO: u64 = 0x4e42_444d_4147_4943; // NBDMAGIC
-pub(super) const I_HAVE_OPT: u64 = 0x4948_4156_454f_5054;
+/// Begins a greeting: `NBDMAGIC`.
+pub const HELLO: u64 = 0x4e42_444d_4147_4943; // NBDMAGIC
+/// Begins an option, and ends a greeting: `IHAVEOPT`.
+pub const I_HAVE_OPT: u64 = 0x4948_4156_454f_5054;
 pub(super) const OPTION_REPLY: u64 = 0x0003_e889_0455_65a9;
 pub(super) const REQUEST: u32 = 0x2560_9513;
 pub(super) const SIMPLE_REPLY: u32 = 0x6744_6698;
 pub(super) const STRUCTURED_REPLY: u32 = 0x668e_33ef;
 
-/// Handshake flags, ours and the client's: fixed newstyle, and no 124 zero bytes after EXPORT_NAME.
-pub(super) const FIXED_NEWSTYLE: u16 = 1;
-pub(super) const NO_ZEROES: u16 = 2;
+/// Handshake flag, the server's and the client's: fixed newstyle.
+pub const FIXED_NEWSTYLE: u16 = 1;
+/// Handshake flag, the server's and the client's: no 124 zero bytes after EXPORT_NAME.
+pub const NO_ZEROES: u16 = 2;
 
 /// Transmission flags: has flags, read only, flush is fine, do-not-fragment is honoured, several connections agree.
 pub(super) const EXPORT_FLAGS: u16 = 1 | 1 << 1 | 1 << 2 | 1 << 8;
 pub(super) const EXPORT_CAN_DF: u16 = 1 << 7;
 
-pub(super) const OPT_EXPORT_NAME: u32 = 1;
-pub(super) const OPT_ABORT: u32 = 2;
+/// Chooses an export; all that older clients know.
+pub const OPT_EXPORT_NAME: u32 = 1;
+/// Leaves.
+pub const OPT_ABORT: u32 = 2;
 pub(super) const OPT_LIST: u32 = 3;
-pub(super) const OPT_STARTTLS: u32 = 5;
-pub(super) const OPT_INFO: u32 = 6;
-pub(super) const OPT_GO: u32 = 7;
+/// Asks for an encrypted connection.
+pub const OPT_STARTTLS: u32 = 5;
+/// Asks about an export.
+pub const OPT_INFO: u32 = 6;
+/// Chooses an export, with an answer.
+pub const OPT_GO: u32 = 7;
 pub(super) const OPT_STRUCTURED_REPLY: u32 = 8;
 pub(super) const OPT_LIST_META_CONTEXT: u32 = 9;
 pub(super) const OPT_SET_META_CONTEXT: u32 = 10;
 
-pub(super) const REP_ACK: u32 = 1;
+/// Done.
+pub const REP_ACK: u32 = 1;
 pub(super) const REP_SERVER: u32 = 2;
-pub(super) const REP_INFO: u32 = 3;
+/// A fact about an export.
+pub const REP_INFO: u32 = 3;
 pub(super) const REP_META_CONTEXT: u32 = 4;
-pub(super) const REP_ERR_UNSUP: u32 = 1 << 31 | 1;
+/// The option is not known.
+pub const REP_ERR_UNSUP: u32 = 1 << 31 | 1;
 pub(super) const REP_ERR_POLICY: u32 = 1 << 31 | 2;
-pub(super) const REP_ERR_INVALID: u32 = 1 << 31 | 3;
-pub(super) const REP_ERR_TLS_REQD: u32 = 1 << 31 | 5;
-pub(super) const REP_ERR_UNKNOWN: u32 = 1 << 31 | 6;
+/// The option makes no sense.
+pub const REP_ERR_INVALID: u32 = 1 << 31 | 3;
+/// Not without encryption.
+pub const REP_ERR_TLS_REQD: u32 = 1 << 31 | 5;
+/// There is no such export.
+pub const REP_ERR_UNKNOWN: u32 = 1 << 31 | 6;
 
-pub(super) const INFO_EXPORT: u16 = 0;
+/// Fact: size and transmission flags.
+pub const INFO_EXPORT: u16 = 0;
 pub(super) const INFO_NAME: u16 = 1;
 pub(super) const INFO_BLOCK_SIZE: u16 = 3;
 
@@ -61,17 +76,21 @@ pub(super) const STATE_ZERO: u32 = 2;
 pub(super) const FLAG_DF: u16 = 1 << 2;
 pub(super) const FLAG_REQ_ONE: u16 = 1 << 3;
 
-pub(super) const EPERM: u32 = 1;
-pub(super) const EIO: u32 = 5;
-pub(super) const EINVAL: u32 = 22;
-pub(super) const EOVERFLOW: u32 = 75;
+/// Error: not allowed.
+pub const EPERM: u32 = 1;
+/// Error: the disk could not be read.
+pub const EIO: u32 = 5;
+/// Error: the request makes no sense.
+pub const EINVAL: u32 = 22;
+/// Error: too much at once.
+pub const EOVERFLOW: u32 = 75;
 
 /// The one metadata context there is, and the number we give it.
 pub(super) const ALLOCATION: &str = "base:allocation";
 pub(super) const ALLOCATION_ID: u32 = 1;
 
 /// Most that one read may ask for; told to the client.
-pub(super) const MAX_READ: u32 = 32 << 20;
+pub const MAX_READ: u32 = 32 << 20;
 /// Bytes of a request.
 pub const REQUEST_BYTES: usize = 28;
 
@@ -198,7 +217,7 @@ pub(super) fn chunk(last: bool, kind: u16, cookie: u64, length: u32) -> Vec<u8> 
 }
 
 /// Head of a simple reply; data follows when `error` is 0 and the request was a read.
-pub(super) fn simple(error: u32, cookie: u64) -> Vec<u8> {
+pub fn simple(error: u32, cookie: u64) -> Vec<u8> {
     let mut b = Vec::with_capacity(16);
     b.extend(SIMPLE_REPLY.to_be_bytes());
     b.extend(error.to_be_bytes());
@@ -207,7 +226,7 @@ pub(super) fn simple(error: u32, cookie: u64) -> Vec<u8> {
 }
 
 /// A reply to an option.
-pub(super) fn option_reply(option: u32, kind: u32, data: &[u8]) -> Vec<u8> {
+pub fn option_reply(option: u32, kind: u32, data: &[u8]) -> Vec<u8> {
     let mut b = Vec::with_capacity(20 + data.len());
     b.extend(OPTION_REPLY.to_be_bytes());
     b.extend(option.to_be_bytes());
