@@ -103,12 +103,29 @@ impl World {
         })
     }
 
-    /// Lets go of the connector of a configuration that was deleted.
-    pub fn forget_connector(&self, id: Uuid) {
-        let forgotten = self.connectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        if let Some(opened) = forgotten {
-            opened.connector.disconnect();
+    /// Lets go of the connector of a configuration that was deleted, and of all that it kept: on its platform, as far as
+    /// that answers, and on this host.
+    pub fn forget_connector(&self, row: &ConnectorRow) {
+        if let Ok(connector) = self.connector(row) {
+            match connector.trim(&|_| false) {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(?gone, "let go of what a deleted connector kept on its platform"),
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(
+                        connector = row.name,
+                        error,
+                        "what it kept on its platform may be left there"
+                    );
+                }
+            }
+            let is_empty = connector.inventory().is_ok_and(|tags| tags.is_empty());
+            connector.disconnect();
+            if is_empty {
+                let _ = std::fs::remove_dir_all(self.place.connector(row.id)); // it may have kept nothing
+            }
         }
+        self.connectors.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.id);
     }
 
     /// The connector of the configuration `id`, looked up now. For steps.

@@ -42,15 +42,15 @@ pub(super) struct Export<'a> {
 pub(super) fn import(
     pool: &Pool,
     vdi: &str,
-    tag: Option<&Tag>,
+    tag: &Tag,
     length: u64,
     watch: Watch,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let host = find_host(pool, vdi)?;
+    let host = find_host(pool, vdi, tag)?;
     let transfer = Transfer::begin(pool, "Shale sends a disk", tag)?;
     let access = pool.access()?;
-    let target = import_target(&access, vdi, Some(&transfer.task));
+    let target = import_target(&access, vdi, &transfer.task);
     let mut connection = Connection::open(&host, &pool.trust)?;
     connection.ask("PUT", &target, Some(length)).map_err(|e| broken(&host, e))?;
     let sent = write(&mut connection).and_then(|()| connection.flush().map_err(|e| broken(&host, e)));
@@ -68,7 +68,7 @@ pub(super) fn import(
 pub(super) fn export<T>(
     pool: &Pool,
     what: Export,
-    tag: Option<&Tag>,
+    tag: &Tag,
     watch: Watch,
     read: impl FnOnce(&mut dyn Read) -> Result<T>,
 ) -> Result<T> {
@@ -106,12 +106,14 @@ pub(super) fn export<T>(
 }
 
 /// The host to send a disk's contents to: asked with nothing but the end of a sparse body, which changes nothing.
-fn find_host(pool: &Pool, vdi: &str) -> Result<Address> {
+fn find_host(pool: &Pool, vdi: &str, tag: Option<&Tag>) -> Result<Address> {
     let mut host = transfer_address(pool, &pool.access()?.host.host);
     for _ in 0..REDIRECTS {
         let access = pool.access()?;
         let mut connection = Connection::open(&host, &pool.trust)?;
-        let target = import_target(&access, vdi, None);
+        // Without one of ours, the host makes a task that stays behind for an hour.
+        let asking = Transfer::begin(pool, "Shale asks for the host that sees a disk", tag)?;
+        let target = import_target(&access, vdi, &asking.task);
         let head = connection
             .ask("PUT", &target, Some(sparse::END.len() as u64))
             .and_then(|()| connection.write_all(&sparse::END))
@@ -133,10 +135,9 @@ fn find_host(pool: &Pool, vdi: &str) -> Result<Address> {
     Err(Error::new(ErrorKind::Io, "the pool's hosts send each other the transfer of a disk"))
 }
 
-fn import_target(access: &Access, vdi: &str, task: Option<&str>) -> String {
-    let mut query = vec![("session_id", access.session.as_str()), ("vdi", vdi), ("format", "raw")];
-    query.push(("chunked", "true"));
-    query.extend(task.map(|task| ("task_id", task)));
+fn import_target(access: &Access, vdi: &str, task: &str) -> String {
+    let session = ("session_id", access.session.as_str());
+    let query = [session, ("vdi", vdi), ("format", "raw"), ("chunked", "true"), ("task_id", task)];
     with_query("/import_raw_vdi", &query)
 }
 

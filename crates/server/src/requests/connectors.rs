@@ -79,7 +79,7 @@ pub async fn delete_connector(app: &App, actor: &Actor, id: Uuid, comment: &str)
     tx.commit().await?;
     let world = app.world.clone();
     // It may have a session to end, over the network.
-    tokio::task::spawn_blocking(move || world.forget_connector(id));
+    tokio::task::spawn_blocking(move || world.forget_connector(&row));
     app.feed.publish("connector", id, true);
     Ok(())
 }
