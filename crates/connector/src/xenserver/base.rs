@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 use shale_disk::{Disk, Watch};
 
 use super::labels;
+use super::place::Found;
 use super::pool::{Pool, held};
 use super::prove;
-use super::record::{self, Map, Vdi};
+use super::record::{self, Map, Sr, Vdi};
 use super::sparse::Plan;
 use super::{cleanup, fault, task, transfer};
 use crate::{Error, ErrorKind, Origin, Result, Tag};
@@ -114,10 +115,12 @@ pub(super) fn our_disks(pool: &Pool) -> Result<BTreeMap<String, Vdi>> {
 pub(super) fn ensure(
     pool: &Pool,
     under_way: &UnderWay,
-    sr: &str,
+    tag: &Tag,
+    storage: &Found<Sr>,
     origin: &Origin,
     watch: Watch,
 ) -> Result<Base> {
+    let sr = storage.reference.as_str();
     let ours = our_disks(pool)?;
     let of_origin =
         || ours.iter().filter(|(_, vdi)| vdi.sr == sr && origin_of(vdi).as_ref() == Some(&origin.id));
@@ -132,21 +135,23 @@ pub(super) fn ensure(
     }
     let (vdi, plan, how) = match older(&ours, sr, origin) {
         Some((older, difference)) => {
-            let vdi = clone_of(pool, under_way, older, origin)?;
             let plan = Plan::of(&*difference, true)?;
-            let sent = send(pool, &vdi, &*difference, &plan, watch);
+            fits(&storage.record, &plan)?;
+            let vdi = clone_of(pool, under_way, older, origin)?;
+            let sent = send(pool, tag, &vdi, &*difference, &plan, watch);
             let how = format!("{} MiB that differ from an older base disk were sent.", mib(plan.bytes()));
             (unless_failed(pool, vdi, sent)?, plan, how)
         }
         None => {
-            let vdi = empty(pool, sr, origin)?;
             let plan = Plan::of(origin.disk, false)?;
-            let sent = send(pool, &vdi, origin.disk, &plan, watch);
+            fits(&storage.record, &plan)?;
+            let vdi = empty(pool, sr, origin)?;
+            let sent = send(pool, tag, &vdi, origin.disk, &plan, watch);
             let how = format!("{} MiB of data were sent; they stay as a base disk.", mib(plan.bytes()));
             (unless_failed(pool, vdi, sent)?, plan, how)
         }
     };
-    let proven = prove::equal(pool, &vdi, origin.disk, &plan, watch).and_then(|by| {
+    let proven = prove::equal(pool, tag, &vdi, origin.disk, &plan, watch).and_then(|by| {
         let uuid = one(pool, &vdi)?.uuid;
         mark(pool, &vdi, origin, &[(labels::STATE, labels::READY), (labels::SELF, &uuid)])?;
         Ok(by)
@@ -156,6 +161,23 @@ pub(super) fn ensure(
         Err(e) => return unless_failed(pool, vdi, Err(e)).map(|vdi| Base { vdi, how }),
     };
     Ok(Base { vdi, how: format!("{how} {by}") })
+}
+
+/// Refuses what there is no room for before anything is sent: where space is given out as it is written, a host would
+/// only tell of a broken disk.
+fn fits(sr: &Sr, plan: &Plan) -> Result<()> {
+    match sr.free() {
+        Some(free) if free < plan.bytes() => {
+            let what = format!(
+                "the storage repository '{}' has {} MiB free, and {} MiB are to be sent; make room there, or choose another",
+                sr.name_label,
+                free >> 20,
+                mib(plan.bytes())
+            );
+            Err(Error::new(ErrorKind::Full, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn mib(bytes: u64) -> u64 {
@@ -271,15 +293,15 @@ pub(super) fn marked_clone(pool: &Pool, under_way: &UnderWay, of: &str, marks: &
     unless_failed(pool, made, marked)
 }
 
-fn send(pool: &Pool, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<()> {
+fn send(pool: &Pool, tag: &Tag, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<()> {
     let sent = cleanup::when_free(|| {
-        transfer::import(pool, vdi, None, plan.length(), watch, |mut to| plan.send(disk, &mut to, watch))
+        transfer::import(pool, vdi, tag, plan.length(), watch, |mut to| plan.send(disk, &mut to, watch))
     });
     match sent {
         // Nobody knows how it ended: the proof tells.
         Err(e) if task::is_lost(&e) => Ok(()),
         Err(e) if fault::code(&e) == "VDI_IO_ERROR" => {
-            let what = "the pool could not take the disk whole: its storage failed, or the connection broke";
+            let what = "the pool could not take the disk whole: its storage failed or is full, or the connection broke";
             Err(Error::new(ErrorKind::Io, what).with_source(e))
         }
         other => other,

@@ -161,7 +161,7 @@ fn by_vhd(
     watch: Watch,
 ) -> Result<Spooled> {
     let what = Export { vdi: disk, format: "vhd", base, whole: true };
-    transfer::export(pool, what, Some(tag), watch, |from| {
+    transfer::export(pool, what, tag, watch, |from| {
         let broken = |e| Error::disk("the pool sent a disk that is not whole", e);
         let mut stream = VhdStream::new(from).map_err(broken)?;
         if stream.size() < size {
@@ -183,7 +183,7 @@ fn by_vhd(
 
 fn by_raw(pool: &Pool, tag: &Tag, disk: &str, size: u64, watch: Watch) -> Result<Spooled> {
     let what = Export { vdi: disk, format: "raw", base: None, whole: true };
-    transfer::export(pool, what, Some(tag), watch, |from| {
+    transfer::export(pool, what, tag, watch, |from| {
         // How much of it is empty is not known beforehand: the server's disk tells when it is full.
         let mut spool = Spool::new(pool.memory.folder()?, size, 0)?;
         let mut bytes = vec![0; 1 << 20];

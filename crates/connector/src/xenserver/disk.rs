@@ -88,14 +88,14 @@ pub(super) fn ensure(
     }
     // What does not fit is told before anything is sent.
     place::check_firmware(&place::template(pool)?.record, spec.firmware)?;
-    let sr = place::storage(pool)?.reference;
+    let sr = place::storage(pool)?;
     if there.disk.is_some() {
         // Half made: nothing of it can be trusted.
         cleanup::remove(pool, tag)?;
     }
     // Held until the clone is there, so that the base disk is not let go of in between.
     let _turn = under_way.enter(&origin.id, watch)?;
-    let base = base::ensure(pool, under_way, &sr, origin, watch)?;
+    let base = base::ensure(pool, under_way, tag, &sr, origin, watch)?;
     let marks = marks(pool, tag, spec, labels::MAKING)?;
     let disk = base::marked_clone(pool, under_way, &base.vdi, &marks)?;
     let made = finish(pool, tag, spec, origin, &disk, watch);
@@ -136,11 +136,11 @@ fn finish(
     let plan = Plan::of(&growth, true)?;
     if !plan.runs.is_empty() {
         cleanup::when_free(|| {
-            transfer::import(pool, disk, Some(tag), plan.length(), watch, |mut to| {
+            transfer::import(pool, disk, tag, plan.length(), watch, |mut to| {
                 plan.send(&growth, &mut to, &|_| watch(0))
             })
         })?;
-        prove::equal(pool, disk, &growth, &plan, watch)?;
+        prove::equal(pool, tag, disk, &growth, &plan, watch)?;
     }
     // Either is only there to make finalizing quick: without, the whole disk is read.
     let _ = pool.run("VDI.enable_cbt", &[json!(disk)]);

@@ -54,7 +54,10 @@ pub(super) fn is_gone(error: &Error) -> bool {
 
 /// Whether something is in use at the moment, as a disk is for seconds after a transfer.
 pub(super) fn is_in_use(error: &Error) -> bool {
-    matches!(code(error), "VDI_IN_USE" | "OTHER_OPERATION_IN_PROGRESS" | "SR_BACKEND_FAILURE_24")
+    matches!(
+        code(error),
+        "VDI_IN_USE" | "OTHER_OPERATION_IN_PROGRESS" | "SR_BACKEND_FAILURE_24" | "SR_BACKEND_FAILURE_46"
+    )
 }
 
 fn explain(fault: &Fault) -> (ErrorKind, String) {
@@ -75,7 +78,7 @@ fn explain(fault: &Fault) -> (ErrorKind, String) {
         "HANDLE_INVALID" | "UUID_INVALID" => {
             (ErrorKind::Absent, format!("there is no such {} any more", param(0)))
         }
-        "VDI_IN_USE" | "OTHER_OPERATION_IN_PROGRESS" | "SR_BACKEND_FAILURE_24" => {
+        "VDI_IN_USE" | "OTHER_OPERATION_IN_PROGRESS" | "SR_BACKEND_FAILURE_24" | "SR_BACKEND_FAILURE_46" => {
             (ErrorKind::Busy, "it is in use at the moment; try again in a minute".into())
         }
         "VM_BAD_POWER_STATE" => {

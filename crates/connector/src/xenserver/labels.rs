@@ -7,7 +7,8 @@
 //! | packaging disk | `shale:tag`, `shale:state`, `shale:size` |
 //! | its snapshot | the same, `shale:reference` |
 //! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used` |
-//! | task | `shale:tag` |
+//!
+//! A task of ours tells owner and tag in its description, which it has from the beginning.
 //!
 //! A clone or a snapshot begins with all that is written on its original. So a base disk is one only when `shale:self`
 //! is its own UUID, and what else a clone carries is replaced at once.

@@ -20,7 +20,7 @@ use super::pool::Pool;
 use super::record::{self, NbdPlace, Vdi};
 use super::sparse::{Plan, Run};
 use super::transfer::{self, Export};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Tag};
 
 /// Bytes that are compared at each place.
 const SAMPLE: u64 = 64 << 10;
@@ -30,7 +30,14 @@ const SAMPLES: u64 = 64;
 const COMPARED: u64 = 32 << 20;
 
 /// Makes sure that the disk holds what `plan` sent of `disk`. Answers how, in a sentence.
-pub(super) fn equal(pool: &Pool, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<String> {
+pub(super) fn equal(
+    pool: &Pool,
+    tag: &Tag,
+    vdi: &str,
+    disk: &dyn Disk,
+    plan: &Plan,
+    watch: Watch,
+) -> Result<String> {
     let seen: Vdi = record::one(pool.call("VDI.get_record", &[json!(vdi)])?)?;
     if seen.size() < disk.size() {
         return Err(differs(&format!("it has {} bytes instead of {}", seen.size(), disk.size())));
@@ -49,9 +56,9 @@ pub(super) fn equal(pool: &Pool, vdi: &str, disk: &dyn Disk, plan: &Plan, watch:
         }
     }
     if disk.size() > LARGEST_VHD {
-        return cleanup::when_free(|| by_raw(pool, vdi, disk, plan, watch));
+        return cleanup::when_free(|| by_raw(pool, tag, vdi, disk, plan, watch));
     }
-    cleanup::when_free(|| by_export(pool, vdi, disk, plan, watch))
+    cleanup::when_free(|| by_export(pool, tag, vdi, disk, plan, watch))
 }
 
 fn by_nbd(places: &[NbdPlace], disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<String> {
@@ -78,9 +85,16 @@ fn by_nbd(places: &[NbdPlace], disk: &dyn Disk, plan: &Plan, watch: Watch) -> Re
     }
 }
 
-fn by_export(pool: &Pool, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<String> {
+fn by_export(
+    pool: &Pool,
+    tag: &Tag,
+    vdi: &str,
+    disk: &dyn Disk,
+    plan: &Plan,
+    watch: Watch,
+) -> Result<String> {
     let what = Export { vdi, format: "vhd", base: None, whole: false };
-    transfer::export(pool, what, None, watch, |from| {
+    transfer::export(pool, what, tag, watch, |from| {
         let stream = VhdStream::new(from).map_err(unread)?;
         if stream.size() < disk.size() {
             return Err(differs(&format!("it has {} bytes instead of {}", stream.size(), disk.size())));
@@ -114,9 +128,9 @@ fn unread(e: shale_disk::Error) -> Error {
 }
 
 /// Too large for a VHD: its beginning only, as it comes.
-fn by_raw(pool: &Pool, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<String> {
+fn by_raw(pool: &Pool, tag: &Tag, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: Watch) -> Result<String> {
     let what = Export { vdi, format: "raw", base: None, whole: false };
-    transfer::export(pool, what, None, watch, |from| {
+    transfer::export(pool, what, tag, watch, |from| {
         let (mut at, mut bytes) = (0, vec![0; 1 << 20]);
         while at < COMPARED {
             from.read_exact(&mut bytes).map_err(|e| Error::io("the disk cannot be read back", e))?;

@@ -185,7 +185,7 @@ pub(super) struct Task {
     pub status: String,
     pub result: String,
     pub error_info: Vec<String>,
-    pub other_config: Map,
+    pub name_description: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use shale_disk::Watch;
 
 use super::fault;
-use super::labels;
 use super::pool::{Pool, fault_of_task};
 use super::record::{self, Task};
 use crate::{Error, ErrorKind, Result, Tag};
@@ -53,17 +52,17 @@ pub(super) struct Transfer<'a> {
     pub task: String,
 }
 
+/// What a task's description says, by which it is found again: it is there from the task's first moment on.
+fn description(owner: &Tag, tag: &Tag) -> String {
+    format!("Shale {owner} {tag}")
+}
+
 impl<'a> Transfer<'a> {
-    /// Makes a task; it carries the tag of the job, if the transfer is for one job only.
-    pub fn begin(pool: &'a Pool, label: &str, tag: Option<&Tag>) -> Result<Self> {
-        let task = pool.call("task.create", &[json!(label), json!("A transfer by Shale")])?;
-        let transfer = Self { pool, task: task.as_str().unwrap_or_default().to_owned() };
-        let mut marks = labels::owned(&pool.owner()?);
-        if let Some(tag) = tag {
-            marks.insert(labels::TAG.into(), tag.to_string());
-        }
-        pool.call("task.set_other_config", &[json!(transfer.task), json!(marks)])?;
-        Ok(transfer)
+    /// Makes a task for a job's transfer.
+    pub fn begin(pool: &'a Pool, label: &str, tag: &Tag) -> Result<Self> {
+        let told = description(&pool.owner()?, tag);
+        let task = pool.call("task.create", &[json!(label), json!(told)])?;
+        Ok(Self { pool, task: task.as_str().unwrap_or_default().to_owned() })
     }
 
     /// Waits for the end of the transfer, which alone tells whether it succeeded.
@@ -141,8 +140,14 @@ fn result(xml: &str) -> String {
 pub(super) fn ours(pool: &Pool) -> Result<Vec<(String, Tag)>> {
     let owner = pool.owner()?;
     let all: BTreeMap<String, Task> = record::all(pool.call("task.get_all_records", &[])?)?;
-    let tagged = all.into_iter().filter(|(_, task)| labels::is_owned(&task.other_config, &owner));
-    Ok(tagged.filter_map(|(task, seen)| Some((task, labels::tag(&seen.other_config)?))).collect())
+    Ok(all
+        .into_iter()
+        .filter_map(|(task, seen)| Some((task, tag_of(&seen.name_description, &owner)?)))
+        .collect())
+}
+
+fn tag_of(told: &str, owner: &Tag) -> Option<Tag> {
+    Tag::parse(told.strip_prefix(&format!("Shale {owner} "))?).ok()
 }
 
 #[cfg(test)]

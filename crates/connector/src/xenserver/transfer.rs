@@ -106,7 +106,7 @@ pub(super) fn export<T>(
 }
 
 /// The host to send a disk's contents to: asked with nothing but the end of a sparse body, which changes nothing.
-fn find_host(pool: &Pool, vdi: &str, tag: Option<&Tag>) -> Result<Address> {
+fn find_host(pool: &Pool, vdi: &str, tag: &Tag) -> Result<Address> {
     let mut host = transfer_address(pool, &pool.access()?.host.host);
     for _ in 0..REDIRECTS {
         let access = pool.access()?;

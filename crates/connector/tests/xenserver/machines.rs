@@ -1,0 +1,215 @@
+//! What is made on the pool, how it is found again, and that it goes.
+
+use serde_json::json;
+use shale_connector::{ErrorKind, Firmware, MachineSpec, Power};
+use shale_disk::Disk;
+use xapi_sim::{Fault, value::Value};
+
+use crate::bench::{Bench, go_on, run_once, spec};
+
+#[test]
+fn a_machine_is_made_found_by_another_connector_run_and_removed_without_trace() {
+    let bench = Bench::new();
+    let disk = bench.disk();
+    let connector = bench.connect();
+    connector.remove(&bench.tag).unwrap();
+    let how = bench.make(&*connector, &disk).unwrap();
+    assert!(how.contains("were sent") && how.contains("Proven"), "{how}");
+    assert_eq!(bench.make(&*connector, &disk).unwrap(), "The disk was there already.");
+    assert!(bench.bytes(&bench.packaging_disk()) == disk.bytes());
+
+    let again = bench.connect();
+    assert_eq!(again.inventory().unwrap(), std::slice::from_ref(&bench.tag));
+    let seen = again.observe(&bench.tag).unwrap();
+    assert_eq!(
+        (seen.power, seen.was_powered_on, seen.detail, seen.name.as_str()),
+        (Power::Off, false, None, "tiny")
+    );
+    assert!(seen.place.contains("Shared storage"), "{}", seen.place);
+    run_once(&bench, &*again);
+    assert!(again.observe(&bench.tag).unwrap().was_powered_on);
+    assert!(bench.connect().observe(&bench.tag).unwrap().was_powered_on);
+
+    again.remove(&bench.tag).unwrap();
+    again.remove(&bench.tag).unwrap();
+    assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Absent);
+    bench.is_clean(&*connector);
+    assert_eq!(bench.base_disks().len(), 1, "the base disk stays");
+}
+
+#[test]
+fn a_machine_is_as_its_template_and_as_the_settings_say() {
+    let bench = Bench::new();
+    let template = bench.sim.template(false);
+    bench.sim.set("VM", &template, "tags", Value::strings(["Lab"]));
+    let config = Value::string_map([("folder", "/Packaging"), ("disks", "<provision/>")]);
+    bench.sim.set("VM", &template, "other_config", config);
+    let connector = bench.connect_with(|s| {
+        s["memory_mib"] = json!(512);
+        s["cpus"] = json!(3);
+        s["power_on"] = json!(false);
+    });
+    assert!(!connector.powers_on_by_itself());
+    bench.make(&*connector, &bench.disk()).unwrap();
+    let all = bench.sim.all("VM");
+    let vm = &all[&bench.machine()];
+    let tags: Vec<&str> = match &vm["tags"] {
+        Value::Set(tags) => tags.iter().map(Value::text).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(tags, ["Lab", "Shale", "Shale Packaging Machine"]);
+    assert_eq!(vm["other_config"].member("folder").map(Value::text), Some("/Packaging"));
+    assert!(vm["other_config"].member("disks").is_none());
+    assert!(!vm["is_a_template"].is_true());
+    assert_eq!([vm["memory_static_max"].int(), vm["memory_dynamic_min"].int()], [512 << 20; 2]);
+    assert_eq!([vm["VCPUs_max"].int(), vm["VCPUs_at_startup"].int()], [3; 2]);
+    assert_eq!(vm["HVM_boot_params"].member("order").map(|order| order.text().starts_with('c')), Some(true));
+    let of_template =
+        |class: &str| bench.sim.all(class).into_values().filter(|v| v["VM"].text() == template).count();
+    assert_eq!([of_template("VIF"), of_template("VBD")], [1, 0], "the template is as it was");
+}
+
+#[test]
+fn a_template_of_another_firmware_is_refused_before_anything_is_sent() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    let uefi = MachineSpec { firmware: Firmware::Uefi, ..spec(disk.disk.size()) };
+    let refused = connector.ensure_disk(&bench.tag, &uefi, &disk.origin(1), &go_on).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    let text = refused.to_string();
+    assert!(["Packaging (BIOS)", "BIOS", "UEFI"].iter().all(|word| text.contains(word)), "{text}");
+    assert!(bench.disks().is_empty());
+}
+
+#[test]
+fn a_guest_without_tools_is_told_of_and_not_cut() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.make(&*connector, &bench.disk()).unwrap();
+    connector.shut_down(&bench.tag).unwrap();
+    connector.power_on(&bench.tag).unwrap();
+    let refused = connector.shut_down(&bench.tag).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("VM Tools"), "{refused}");
+    assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Running);
+    bench.sim.install_tools(&bench.machine());
+    connector.shut_down(&bench.tag).unwrap();
+    assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Off);
+}
+
+#[test]
+fn a_machine_half_made_is_made_anew() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    // The clone is there and nobody was told; the next time, it is there and not marked.
+    for call in ["Async.VM.clone", "VM.set_other_config", "VBD.create"] {
+        bench.fault(call, 1, Fault::LoseReply);
+        assert!(bench.make(&*connector, &disk).is_err(), "{call}");
+        assert_eq!(connector.inventory().unwrap(), std::slice::from_ref(&bench.tag), "{call}");
+        assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Absent, "{call}");
+        assert_eq!(connector.power_on(&bench.tag).unwrap_err().kind(), ErrorKind::Absent, "{call}");
+    }
+    bench.make(&*connector, &disk).unwrap();
+    connector.power_on(&bench.tag).unwrap();
+    let ours = |vm: &xapi_sim::value::Record| vm["other_config"].member("shale:tag").is_some();
+    assert_eq!(bench.sim.all("VM").into_values().filter(ours).count(), 1);
+    connector.remove(&bench.tag).unwrap();
+    bench.is_clean(&*connector);
+}
+
+#[test]
+fn a_disk_half_made_is_made_anew_and_a_stray_clone_is_trimmed() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    for call in ["Async.VDI.create", "Async.VDI.clone", "VDI.set_name_label", "Async.VDI.snapshot"] {
+        bench.fault(call, 1, Fault::LoseReply);
+        let made = bench.make(&*connector, &disk);
+        assert!(made.is_err() || call == "Async.VDI.snapshot", "{call}");
+    }
+    connector.remove(&bench.tag).unwrap();
+    bench.make(&*connector, &disk).unwrap();
+    assert!(bench.bytes(&bench.packaging_disk()) == disk.bytes());
+    connector.trim(&|_| true).unwrap();
+    connector.remove(&bench.tag).unwrap();
+    bench.is_clean(&*connector);
+    assert_eq!(bench.base_disks().len(), 1, "{:?}", bench.disks());
+}
+
+#[test]
+fn another_servers_things_are_not_in_the_inventory() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.make(&*connector, &bench.disk()).unwrap();
+    let folder = bench.folder.path().join("another");
+    let another = shale_connector::open("xenserver", &bench.settings(), &folder).unwrap();
+    assert!(another.inventory().unwrap().is_empty());
+    assert!(another.trim(&|_| false).unwrap().is_empty());
+    assert_eq!(bench.base_disks().len(), 1);
+}
+
+#[test]
+fn events_end_the_wait_and_silence_does_not_end_it_early() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.make(&*connector, &bench.disk()).unwrap();
+    connector.power_on(&bench.tag).unwrap();
+    let long = std::time::Duration::from_secs(60);
+    // The first answer tells all that there is.
+    connector.await_change(long).unwrap();
+    let machine = bench.machine();
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            bench.sim.guest_powers_off(&machine);
+        });
+        connector.await_change(long).unwrap();
+    });
+    assert!(begun.elapsed() < long, "the event ended the wait");
+    assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Off);
+}
+
+#[test]
+fn a_disk_deleted_by_somebody_is_told() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.make(&*connector, &bench.disk()).unwrap();
+    let vdi = bench.packaging_disk();
+    let plain = xapi_client(&bench);
+    plain.call("VDI.destroy", &vdi);
+    let seen = connector.observe(&bench.tag).unwrap();
+    assert!(seen.detail.unwrap().contains("was deleted"));
+    assert_eq!(connector.open_changes(&bench.tag, &go_on).err().unwrap().kind(), ErrorKind::Damaged);
+    connector.remove(&bench.tag).unwrap();
+    bench.is_clean(&*connector);
+}
+
+/// Somebody else, with curl.
+struct Client {
+    url: String,
+    session: String,
+}
+
+fn xapi_client(bench: &Bench) -> Client {
+    let mut client = Client { url: format!("{}/jsonrpc", bench.sim.url()), session: String::new() };
+    client.session = client.ask("session.login_with_password", &["root", "password"]);
+    client
+}
+
+impl Client {
+    fn call(&self, method: &str, reference: &str) {
+        self.ask(method, &[&self.session, reference]);
+    }
+
+    fn ask(&self, method: &str, params: &[&str]) -> String {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let answer =
+            std::process::Command::new("curl").args(["-sS", "-d", &body, &self.url]).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer["result"].as_str().unwrap_or_default().to_owned()
+    }
+}

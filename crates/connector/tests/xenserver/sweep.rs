@@ -1,0 +1,144 @@
+//! Every call of a whole life goes wrong once, in every way: the list of calls is what an undisturbed life makes, so
+//! that none is forgotten. After the fault the caller goes on, gives up (a cancelled task), or crashes and comes back.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use shale_connector::{Connector, Power, Result};
+use xapi_sim::{Fault, Rule};
+
+use crate::bench::{Bench, TestDisk, go_on, whole};
+
+/// How often a step is tried, as a task does.
+const TRIES: u32 = 4;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    GoesOn,
+    GivesUp,
+    Crashes,
+}
+
+const CALLERS: [Caller; 3] = [Caller::GoesOn, Caller::GivesUp, Caller::Crashes];
+
+fn faults() -> [Fault; 5] {
+    let error = || vec!["INTERNAL_ERROR".to_owned(), "the database is away".to_owned()];
+    [
+        Fault::Refuse,
+        Fault::LoseReply,
+        Fault::ErrorBefore(error()),
+        Fault::ErrorAfter(error()),
+        Fault::SessionLost(0),
+    ]
+}
+
+fn small_disk(bench: &Bench) -> TestDisk {
+    TestDisk::new(&bench.folder, "small.raw", 8 << 20, &[(0, 300_000, 1), ((8 << 20) - 512, 512, 2)])
+}
+
+/// A life, and who lives it.
+struct Life<'a> {
+    bench: &'a Bench,
+    connector: Box<dyn Connector>,
+    caller: Caller,
+}
+
+/// The life was given up.
+struct GivenUp;
+
+impl Life<'_> {
+    /// A step, tried again as a task does.
+    fn step<T>(&mut self, step: impl Fn(&dyn Connector) -> Result<T>) -> std::result::Result<T, GivenUp> {
+        let mut told = Vec::new();
+        for _ in 0..TRIES {
+            match step(&*self.connector) {
+                Ok(done) => return Ok(done),
+                Err(e) => told.push(e),
+            }
+            match self.caller {
+                Caller::GoesOn => {}
+                Caller::GivesUp => return Err(GivenUp),
+                Caller::Crashes => self.connector = self.bench.connect(),
+            }
+        }
+        panic!("tried in vain: {told:?}")
+    }
+
+    fn live(&mut self, disk: &TestDisk) -> std::result::Result<(), GivenUp> {
+        let (bench, tag) = (self.bench, &self.bench.tag);
+        self.step(|c| bench.make(c, disk))?;
+        self.step(|c| c.power_on(tag))?;
+        let seen = self.step(|c| c.observe(tag))?;
+        assert_eq!((seen.power, seen.was_powered_on), (Power::Running, true));
+        bench.guest_writes(4096, &[0xab; 4096]);
+        bench.sim.guest_powers_off(&bench.machine());
+        let changes = self.step(|c| c.open_changes(tag, &go_on))?;
+        let mut expected = disk.bytes();
+        expected[4096..8192].fill(0xab);
+        assert!(whole(&disk.bytes(), &changes) == expected, "{}", changes.how);
+        Ok(())
+    }
+
+    /// Lives, and leaves nothing.
+    fn run(mut self, disk: &TestDisk) {
+        // Given up or done: the end is the same.
+        let _ = self.live(disk);
+        let tag = &self.bench.tag;
+        if self.caller == Caller::GivesUp {
+            self.caller = Caller::GoesOn;
+        }
+        assert!(self.step(|c| c.remove(tag)).is_ok());
+        self.bench.sim.clear_faults();
+        // What a lost reply hid is found by the sweep, which keeps whole base disks.
+        self.connector.trim(&|_| true).unwrap();
+        self.bench.is_clean(&*self.connector);
+        let bases = self.bench.base_disks();
+        assert!(bases.len() <= 1, "{:?}", self.bench.disks());
+        for base in bases {
+            assert!(self.bench.bytes(&base) == disk.bytes(), "a base disk that is not the origin");
+        }
+    }
+}
+
+/// How many calls an undisturbed life makes.
+fn undisturbed() -> u32 {
+    let bench = Bench::new();
+    let disk = small_disk(&bench);
+    Life { bench: &bench, connector: bench.connect(), caller: Caller::GoesOn }.run(&disk);
+    bench.sim.calls()
+}
+
+#[test]
+fn whatever_call_goes_wrong_and_however_it_ends_right_or_leaves_nothing() {
+    let calls = undisturbed();
+    assert!(calls > 50, "{calls} calls are no whole life");
+    let next = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let nth = next.fetch_add(1, Ordering::Relaxed) + 1;
+                    if nth > calls {
+                        return;
+                    }
+                    for (i, fault) in faults().into_iter().enumerate() {
+                        let caller = CALLERS[(nth as usize + i) % CALLERS.len()];
+                        one(nth, fault, caller);
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn one(nth: u32, fault: Fault, caller: Caller) {
+    let bench = Bench::new();
+    let disk = small_disk(&bench);
+    let story = format!("call {nth}: {fault:?}, the caller {caller:?}");
+    bench.sim.fault(Rule { call: "*".into(), nth, times: 1, fault });
+    let life = Life { bench: &bench, connector: bench.connect(), caller };
+    let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| life.run(&disk)));
+    if let Err(panic) = lived {
+        eprintln!("{story}");
+        std::panic::resume_unwind(panic);
+    }
+}
