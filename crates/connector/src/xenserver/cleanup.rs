@@ -27,6 +27,19 @@ pub(super) fn when_free<T>(mut action: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
+/// Waits until no control domain has the disk: each keeps it for some seconds after a transfer. One that keeps it for
+/// longer is told of by what comes next.
+pub(super) fn await_detached(pool: &Pool, vdi: &str) -> Result<()> {
+    let deadline = Instant::now() + IN_USE;
+    loop {
+        let seen: Vdi = record::one(pool.call("VDI.get_record", &[json!(vdi)])?)?;
+        if seen.vbds.is_empty() || Instant::now() > deadline {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// `Ok` also when it was gone already.
 fn or_gone(done: Result<String>) -> Result<()> {
     match done {

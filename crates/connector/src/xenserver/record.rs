@@ -126,6 +126,8 @@ pub(super) struct Vdi {
     #[serde(deserialize_with = "integer")]
     pub physical_utilisation: i64,
     pub cbt_enabled: bool,
+    #[serde(rename = "VBDs")]
+    pub vbds: Vec<String>,
 }
 
 impl Vdi {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use shale_disk::Watch;
 
 use super::address::Address;
+use super::cleanup;
 use super::http::{Connection, Head, broken, with_query};
 use super::pool::{Access, Pool};
 use super::sparse;
@@ -48,6 +49,7 @@ pub(super) fn import(
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
     let host = find_host(pool, vdi, tag)?;
+    cleanup::await_detached(pool, vdi)?;
     let transfer = Transfer::begin(pool, "Shale sends a disk", tag)?;
     let access = pool.access()?;
     let target = import_target(&access, vdi, &transfer.task);
@@ -129,7 +131,7 @@ fn find_host(pool: &Pool, vdi: &str, tag: &Tag) -> Result<Address> {
             302 => host = redirect(pool, &host, &head)?,
             // The session ended between being looked at and now.
             401 => pool.forget(&access.session),
-            _ => return Err(unexpected(&host, &head)),
+            _ => return Err(reason(&asking, unexpected(&host, &head))),
         }
     }
     Err(Error::new(ErrorKind::Io, "the pool's hosts send each other the transfer of a disk"))

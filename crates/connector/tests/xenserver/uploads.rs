@@ -45,7 +45,8 @@ fn an_upload_that_breaks_is_an_error_and_leaves_nothing_and_the_next_try_is_righ
         let disk = bench.disk();
         // The first request only finds the host.
         bench.fault(UPLOAD, 2, fault.clone());
-        let error = bench.make(&*connector, &disk).unwrap_err();
+        let made = bench.make(&*connector, &disk);
+        let error = made.expect_err(&format!("{fault:?}"));
         assert_eq!(error.kind(), kind, "{fault:?}: {error} {:?}", std::error::Error::source(&error));
         assert!(bench.base_disks().is_empty(), "{fault:?}");
         bench.is_clean(&*connector);

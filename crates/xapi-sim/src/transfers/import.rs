@@ -13,6 +13,7 @@ use crate::value::{Record, Value};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 const ACTION: &str = "put_import_raw_vdi";
 /// How long a client may send nothing.
@@ -61,6 +62,7 @@ pub fn import(
     let outcome = receive(&transfer, connection, request, &disk, format);
     drop(attached);
     let _ = sr::refresh(pool, &disk.sr); // only statistics
+    renew_content(pool, &disk.vdi);
     let outcome = match &transfer.fault {
         Some(Fault::ErrorAfter(strings)) => Err(Failure(strings.clone())),
         _ => outcome,
@@ -123,6 +125,15 @@ fn new_disk(transfer: &Transfer, sr: &str, request: &Request) -> Result<vdi::Dis
     made.and_then(|vdi| vdi::Disk::find(transfer.pool, &vdi)).map_err(|failure| transfer.refuse(failure))
 }
 
+/// Notes that the disk holds something else than before.
+fn renew_content(pool: &Pool, vdi: &str) {
+    let mut db = pool.db();
+    if let Ok(Value::Map(mut other)) = db.field("VDI", vdi, "other_config").cloned() {
+        other.insert("content_id".to_owned(), Value::String(Uuid::new_v4().to_string()));
+        let _ = db.set("VDI", vdi, "other_config", Value::Map(other)); // the disk was just read
+    }
+}
+
 fn receive(
     transfer: &Transfer,
     connection: &mut Connection,
@@ -143,6 +154,11 @@ fn receive(
             transfer::import_raw(&mut (&mut body).take(*after), &writer, &watch)
         }
         (Format::Raw, _) => transfer::import_raw(&mut body, &writer, &watch),
+        (Format::Chunked, Some(Fault::ShortWrite(after))) => {
+            // That the end is missing is what is not noticed.
+            transfer::import_chunked(&mut (&mut body).take(*after), &writer, &watch)
+                .or(Ok(Default::default()))
+        }
         (Format::Chunked, _) => transfer::import_chunked(&mut body, &writer, &watch),
         (Format::Vhd, _) => transfer::import_vhd(&mut body, &writer, &watch),
     };
