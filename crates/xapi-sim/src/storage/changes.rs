@@ -15,8 +15,9 @@ use twox_hash::XxHash64;
 pub const BLOCK: u64 = 64 << 10;
 /// Bytes of a saved fingerprint.
 const SAVED: u64 = 8;
-/// Blocks read at once.
+/// Blocks read at once, and saved fingerprints.
 const BATCH: u64 = 32;
+const BATCH_SAVED: u64 = 32 << 10;
 
 /// The blocks of a VDI: its data, or what was saved of them.
 pub(super) struct Blocks {
@@ -47,6 +48,29 @@ impl Blocks {
             .map(|extent| extent.map(|e| e.offset / self.unit..(e.offset + e.length).div_ceil(self.unit)))
     }
 
+    /// Sets the bits of those of the first `count` blocks that may hold anything but zeros.
+    fn mark(&self, bits: &mut [u8], count: u64) -> Result<()> {
+        let mut buffer = Vec::new();
+        for range in self.allocated() {
+            let range = range?;
+            let range = range.start.min(count)..range.end.min(count);
+            if self.unit == BLOCK {
+                range.for_each(|block| set(bits, block, true));
+                continue;
+            }
+            // Of saved fingerprints a few stand in each block of the file system, among zeros.
+            for first in range.clone().step_by(BATCH_SAVED as usize) {
+                let part = first..range.end.min(first + BATCH_SAVED);
+                let found = self.fingerprints(part, &mut buffer)?;
+                (first..)
+                    .zip(found)
+                    .filter(|(_, found)| *found != 0)
+                    .for_each(|(block, _)| set(bits, block, true));
+            }
+        }
+        Ok(())
+    }
+
     /// The fingerprints of a range of blocks; 0 past the end.
     fn fingerprints(&self, range: Range<u64>, buffer: &mut Vec<u8>) -> Result<Vec<u64>> {
         let (offset, length) = (range.start * self.unit, (range.end - range.start) * self.unit);
@@ -72,10 +96,8 @@ pub(super) fn bitmap(from: &Blocks, to: &Blocks) -> Result<Vec<u8>> {
     let count = to.count();
     let mut bits = vec![0; count.div_ceil(8) as usize];
     // First the blocks that must be looked at, each once; then, in the same place, those that differ.
-    for range in from.allocated().chain(to.allocated()) {
-        let range = range?;
-        (range.start..range.end.min(count)).for_each(|block| set(&mut bits, block, true));
-    }
+    from.mark(&mut bits, count)?;
+    to.mark(&mut bits, count)?;
     let (mut one, mut other) = (Vec::new(), Vec::new());
     let mut first = 0;
     while let Some(start) = (first..count).find(|block| is_set(&bits, *block)) {
