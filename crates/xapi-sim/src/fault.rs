@@ -75,6 +75,7 @@ impl Rule {
 #[derive(Debug, Default)]
 pub struct Faults {
     rules: Vec<(Rule, u32)>,
+    calls: u32,
 }
 
 impl Faults {
@@ -88,8 +89,14 @@ impl Faults {
         self.rules.clear();
     }
 
+    /// How many calls there were since the start.
+    pub fn calls(&self) -> u32 {
+        self.calls
+    }
+
     /// What goes wrong with this call: all matching rules count it, the first whose turn it is decides.
     pub fn of(&mut self, call: &str) -> Option<Fault> {
+        self.calls = self.calls.saturating_add(1);
         let mut fault = None;
         for (rule, seen) in self.rules.iter_mut().filter(|(rule, _)| rule.call == call || rule.call == "*") {
             *seen = seen.saturating_add(1);

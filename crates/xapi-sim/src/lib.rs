@@ -29,6 +29,7 @@ pub mod clock;
 mod config;
 pub mod console;
 pub mod database;
+mod exports;
 pub mod facts;
 pub mod failure;
 pub mod fault;

@@ -3,6 +3,7 @@
 use crate::calls;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::exports;
 use crate::fault::Rule;
 use crate::http::Listener;
 use crate::pool::{Addresses, Pool};
@@ -42,7 +43,8 @@ pub struct Sim {
     pool: Arc<Pool>,
     hosts: Vec<String>,
     listeners: Vec<Listener>,
-    saving: Option<JoinHandle<()>>,
+    /// What serves NBD and what saves the state.
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// The sockets of one host.
@@ -81,17 +83,19 @@ impl Sim {
         }
         let pool = Arc::new(Pool::new(config, database, repositories, addresses, identity.certificate));
         calls::settle(&pool);
-        let mut listeners = Vec::new();
+        let (mut listeners, mut exports) = (Vec::new(), Vec::new());
         for (host, sockets) in hosts.iter().zip(sockets) {
             let tls = sockets.https.map(|socket| (socket, Some(identity.server.clone())));
             for (socket, tls) in std::iter::once((sockets.http, None)).chain(tls) {
                 let listener = Listener::start(pool.clone(), host.clone(), socket, tls);
                 listeners.push(listener.map_err(cannot("start a thread"))?);
             }
-            drop(sockets.nbd);
+            exports.push((host.clone(), sockets.nbd));
         }
+        let exports =
+            exports::serve(pool.clone(), exports, identity.server).map_err(cannot("start a thread"))?;
         let saving = save::keep_saving(pool.clone()).map_err(cannot("start a thread"))?;
-        Ok(Self { pool, hosts, listeners, saving: Some(saving) })
+        Ok(Self { pool, hosts, listeners, threads: vec![exports, saving] })
     }
 
     fn address(&self, host: usize) -> Option<Addresses> {
@@ -137,6 +141,11 @@ impl Sim {
     /// From now on nothing more goes wrong.
     pub fn clear_faults(&self) {
         self.pool.faults().clear();
+    }
+
+    /// How many calls and transfers there were since the start: what [`Rule::nth`] counts for `*`.
+    pub fn calls(&self) -> u32 {
+        self.pool.faults().calls()
     }
 
     /// The coordinator vanishes and the other host takes over.
@@ -225,15 +234,15 @@ impl Sim {
         calls::power::end_all(&self.pool);
         self.pool.connections.cut(None);
         self.listeners.iter_mut().for_each(Listener::stop);
-        if let Some(saving) = self.saving.take() {
-            let _ = saving.join(); // a panic in it was already told
+        for thread in self.threads.drain(..) {
+            let _ = thread.join(); // a panic in it was already told
         }
     }
 }
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        if self.saving.is_some() {
+        if !self.threads.is_empty() {
             self.end();
         }
     }

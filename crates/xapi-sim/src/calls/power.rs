@@ -143,6 +143,8 @@ fn running(pool: &Pool, vm: &str, host: &str, paused: bool) -> Reply<()> {
     if db.has("VM_metrics", &metrics) {
         db.set("VM_metrics", &metrics, "start_time", now)?;
     }
+    let flags = Value::string_map([("features", ""), ("vendor", "GenuineIntel")]);
+    db.set("VM", vm, "last_boot_CPU_flags", flags)?;
     let domain = DOMAINS.fetch_add(1, Ordering::Relaxed);
     db.set("VM", vm, "domid", i64::try_from(domain).unwrap_or(1))?;
     db.set("VM", vm, "resident_on", host)?;

@@ -47,7 +47,7 @@ pub fn login(pool: &Pool, host: &str, name: &str, password: &str, originator: &s
         ("last_active", now.clone()),
         ("validation_time", now),
         ("is_local_superuser", Value::Bool(subject.is_none())),
-        ("auth_user_name", if subject.is_some() { name.into() } else { "".into() }),
+        ("auth_user_name", name.into()),
         ("auth_user_sid", if subject.is_some() { name.into() } else { "".into() }),
         ("subject", Value::String(subject.unwrap_or_else(|| NULL.to_owned()))),
         ("rbac_permissions", Value::strings(rights)),

@@ -100,6 +100,7 @@ fn add(pool: &Pool, uuid: Uuid, mut record: Record) -> Reply<String> {
         ("managed", true.into()),
         ("on_boot", "persist".into()),
         ("parent", Value::null()),
+        ("metadata_of_pool", "".into()),
         ("VBDs", Value::Set(Vec::new())),
         ("snapshots", Value::Set(Vec::new())),
         ("crash_dumps", Value::Set(Vec::new())),

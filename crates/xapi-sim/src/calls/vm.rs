@@ -6,6 +6,7 @@ use crate::database::Database;
 use crate::failure::{Failure, Reply};
 use crate::rpc::{Handler, Request};
 use crate::value::{Record, Value};
+use uuid::Uuid;
 
 pub(super) const CALLS: &[(&str, Handler)] = &[
     ("VM.create", create),
@@ -41,6 +42,15 @@ pub fn add(db: &mut Database, mut record: Record) -> String {
     if unsaid(record.get("domain_type")) {
         record.insert("domain_type".to_owned(), if is_hvm { "hvm" } else { "pv" }.into());
     }
+    if is_hvm {
+        record.entry("hardware_platform_version".to_owned()).or_insert(Value::Int(2));
+    }
+    // From this the addresses of its interfaces are made.
+    if let Value::Map(other) =
+        record.entry("other_config".to_owned()).or_insert_with(|| Value::Map(Record::new()))
+    {
+        other.insert("mac_seed".to_owned(), Value::String(Uuid::new_v4().to_string()));
+    }
     let vm = db.insert("VM", record);
     allow(db, &vm);
     vm
@@ -49,30 +59,21 @@ pub fn add(db: &mut Database, mut record: Record) -> String {
 /// Notes which operations the VM's state allows.
 pub fn allow(db: &mut Database, vm: &str) {
     let is_template = db.field("VM", vm, "is_a_template").is_ok_and(Value::is_true);
-    let operations: &[&str] = match db.text("VM", vm, "power_state").unwrap_or_default().as_str() {
-        "Running" => &[
-            "metadata_export",
-            "changing_dynamic_range",
-            "hard_reboot",
-            "hard_shutdown",
-            "pause",
-            "snapshot",
-        ],
-        "Paused" => &["metadata_export", "hard_reboot", "hard_shutdown", "unpause", "snapshot"],
-        _ if is_template => &["destroy", "metadata_export", "export", "provision", "copy", "clone"],
-        _ => &[
-            "destroy",
-            "metadata_export",
-            "export",
-            "make_into_template",
-            "start_on",
-            "start",
-            "copy",
-            "clone",
-            "snapshot",
-        ],
+    let operations = match db.text("VM", vm, "power_state").unwrap_or_default().as_str() {
+        "Running" => {
+            "sysprep metadata_export changing_dynamic_range hard_reboot hard_shutdown pause snapshot"
+        }
+        "Paused" => "metadata_export changing_dynamic_range hard_reboot hard_shutdown unpause snapshot",
+        _ if is_template => {
+            "destroy metadata_export export changing_NVRAM changing_shadow_memory changing_static_range \
+             changing_dynamic_range migrate_send provision copy clone"
+        }
+        _ => {
+            "create_vtpm destroy metadata_export export make_into_template changing_NVRAM changing_shadow_memory \
+             changing_static_range changing_dynamic_range migrate_send start_on start copy clone snapshot"
+        }
     };
-    let _ = db.set("VM", vm, "allowed_operations", Value::strings(operations.iter().copied())); // the VM was just read
+    let _ = db.set("VM", vm, "allowed_operations", Value::strings(operations.split(' '))); // the VM was just read
 }
 
 fn provision(request: &Request) -> Reply {

@@ -40,7 +40,8 @@ fn copy(request: &Request, way: &Way) -> Reply {
         &["uuid", "VBDs", "VIFs", "consoles", "snapshots", "children", "resident_on", "guest_metrics"],
     );
     let is_snapshot = matches!(way, Way::Snapshot);
-    record.insert("name_label".to_owned(), name.into());
+    let original_name = record.insert("name_label".to_owned(), name.into()).unwrap_or(Value::Void);
+    remember_template(&mut record, original_name.text());
     record.insert("is_default_template".to_owned(), false.into());
     record.insert("is_a_snapshot".to_owned(), is_snapshot.into());
     if is_snapshot {
@@ -56,6 +57,14 @@ fn copy(request: &Request, way: &Way) -> Reply {
         vm::remove(&mut request.pool.db(), &made);
     }
     copied.map(|()| Value::String(made))
+}
+
+/// A VM made of a template says of which.
+fn remember_template(record: &mut Record, name: &str) {
+    let is_template = record.get("is_a_template").is_some_and(Value::is_true);
+    if let Some(Value::Map(other)) = record.get_mut("other_config").filter(|_| is_template) {
+        other.insert("base_template_name".to_owned(), name.into());
+    }
 }
 
 /// Leaves fields to their defaults.

@@ -110,7 +110,8 @@ impl Database {
 
     /// How many objects of each class there are, by its name in lower case.
     pub fn counts(&self) -> Record {
-        let classes = crate::facts::Facts::get().classes.keys();
+        let facts = crate::facts::Facts::get();
+        let classes = facts.classes.keys().chain(&facts.others);
         let count = |class: &String| self.objects.get(class).map_or(0, |objects| objects.len());
         let counted =
             classes.map(|class| (class.to_lowercase(), i64::try_from(count(class)).unwrap_or(i64::MAX)));

@@ -121,6 +121,8 @@ impl Class {
 pub struct Facts {
     /// Classes by name.
     pub classes: BTreeMap<String, Class>,
+    /// Names of classes that are not served: a server counts their objects all the same.
+    pub others: Vec<String>,
     /// The values of each enumeration.
     pub enums: BTreeMap<String, Vec<String>>,
 }
@@ -159,6 +161,7 @@ impl Facts {
                         std::mem::replace(&mut class, Class { name: name.to_owned(), ..Class::default() });
                     facts.classes.insert(ended.name.clone(), ended);
                 }
+                "others" => facts.others.extend([name].iter().chain(&rest).map(|&name| name.to_owned())),
                 "field" => class.fields.push(field(name, &rest)),
                 "message" => drop(class.messages.insert(name.to_owned(), message(name, &rest))),
                 "constructor" => class.needed.extend([name].iter().chain(&rest).map(|&name| name.to_owned())),

@@ -8,7 +8,10 @@ pub fn page(status: u16, extra: &str) -> String {
         403 => ("Forbidden", Some("HTTP 403 forbidden</h1>Access to the requested resource is forbidden.")),
         404 => ("Not Found", None),
         413 => ("Payload Too Large", None),
-        501 => ("Method not implemented", None),
+        501 => (
+            "Method not implemented",
+            Some("HTTP 501 method not implemented</h1>Please check your client software and retry."),
+        ),
         _ => ("Service Unavailable", None),
     };
     let Some(text) = text else {

@@ -55,7 +55,8 @@ fn answer(pool: &Arc<Pool>, host: &str, connection: &mut Connection, request: &R
         ("GET" | "PUT" | "CONNECT", _) => page(403, ""),
         _ => page(501, ""),
     };
-    send(connection, &reply)?;
+    let head = reply.find("\r\n\r\n").map_or(reply.len(), |end| end + 4);
+    send(connection, reply.get(..head).filter(|_| request.method == "HEAD").unwrap_or(&reply))?;
     linger(connection);
     Ok(false)
 }
