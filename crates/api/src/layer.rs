@@ -85,6 +85,8 @@ pub struct NewVersion {
 pub enum ImportSource {
     /// An absolute path on the server: raw, qcow2, VHD, VHDX, VMDK or OVA, recognised by content.
     File(String),
+    /// The id of an upload that is complete; it is used up by the import.
+    Upload(Uuid),
 }
 
 /// A layer that is being made, and the task that makes it.

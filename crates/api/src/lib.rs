@@ -5,14 +5,22 @@
 //! in `_bytes` unless the field says GiB; ids are UUIDv7 made by the client, so that repeating a request is safe;
 //! lists are pages; long work is a [`Task`]; errors are [`Problem`]s.
 
+mod access;
+mod certificate;
 mod connector;
 mod layer;
 mod machine;
 mod problem;
 mod repository;
 mod task;
+mod upload;
 mod words;
 
+pub use access::{
+    ChangePassword, EditUser, NewToken, NewUser, Session, SetUp, SetupCode, SignIn, SignedIn, Token,
+    TokenCreated, User,
+};
+pub use certificate::{Certificate, ReplaceCertificate};
 pub use connector::{
     Check, CheckOutcome, Choice, Connector, ConnectorField, ConnectorKind, ConnectorTest, EditConnector,
     FieldInput, Fix, NewConnector, TryConnector,
@@ -21,12 +29,14 @@ pub use layer::{
     AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated, NewLayer,
     NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,
 };
-pub use machine::{Machine, Power};
+pub use machine::{Machine, MachineFile, MachineFiles, Power};
 pub use problem::{Code, FieldError, Problem};
 pub use repository::{CheckRepository, CollectGarbage, Doctor, Repository, RepositoryVersion, ServerInfo};
 pub use task::{AuditEntry, Event, Needs, Progress, Step, Task, TaskLogEntry};
 
-pub use shale_model::{LayerKind, VersionState};
+pub use upload::{NewUpload, Upload};
+
+pub use shale_model::{LayerKind, Role, VersionState};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

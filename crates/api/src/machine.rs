@@ -65,3 +65,23 @@ pub struct Machine {
     /// What may be done with it now.
     pub actions: Vec<Action>,
 }
+
+/// Give a machine files, in place of those it was given before: they appear in it as a read-only CD.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MachineFiles {
+    /// Uploads that are complete; none takes the CD out. An upload is used up by this.
+    pub upload_ids: Vec<Uuid>,
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// A file on a machine's CD.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MachineFile {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub size: u64,
+}

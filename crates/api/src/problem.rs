@@ -11,6 +11,12 @@ pub enum Code {
     Invalid,
     /// No or wrong credentials.
     Unauthenticated,
+    /// Signed in, but not with a role that may do this, or without the session's `X-Shale-CSRF`.
+    Forbidden,
+    /// Asked too often: wait as many seconds as `Retry-After` says.
+    TooMany,
+    /// What was sent does not go on where the server is; `received` says where that is.
+    Conflict,
     /// No such object.
     NotFound,
     /// The name is taken, or the id was used for something else.
@@ -33,8 +39,10 @@ impl Code {
         match self {
             Self::Invalid => 422,
             Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::TooMany => 429,
             Self::NotFound => 404,
-            Self::Exists | Self::NotAllowed | Self::Busy => 409,
+            Self::Exists | Self::NotAllowed | Self::Busy | Self::Conflict => 409,
             Self::Unsupported => 501,
             Self::Unavailable => 503,
             Self::Internal => 500,
@@ -46,6 +54,9 @@ impl Code {
         match self {
             Self::Invalid => "The request is not valid",
             Self::Unauthenticated => "Not signed in",
+            Self::Forbidden => "Not for this role",
+            Self::TooMany => "Too many requests",
+            Self::Conflict => "Does not go on there",
             Self::NotFound => "Not found",
             Self::Exists => "Exists already",
             Self::NotAllowed => "Not allowed now",
@@ -77,6 +88,9 @@ pub struct Problem {
     /// The task that stands in the way (`busy`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<uuid::Uuid>,
+    /// How many bytes of an upload are there (`conflict`): send the next from there on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
     /// Names this answer in the server's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

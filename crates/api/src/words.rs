@@ -36,7 +36,7 @@ pub(crate) fn disk_format() -> Object {
 pub(crate) fn event_kind() -> Object {
     one_of(
         "What changed; `reset` when the gap is too old to fill: read all again.",
-        &["task", "layer", "version", "connector", "reset"],
+        &["task", "layer", "version", "connector", "machine", "upload", "user", "token", "reset"],
     )
 }
 

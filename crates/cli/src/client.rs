@@ -234,7 +234,12 @@ impl Client {
             Code::NotAllowed => noun.map(|noun| format!("{} says what is possible now", self.command(&format!("{noun} show")))),
             Code::Busy => problem.task_id.map(|id| self.command(&format!("task watch {id}"))),
             Code::Internal => problem.request_id.as_ref().map(|id| format!("please report this with request {id}")),
-            Code::Invalid | Code::Unsupported | Code::Unavailable => None,
+            Code::Invalid
+            | Code::Unsupported
+            | Code::Unavailable
+            | Code::Forbidden
+            | Code::TooMany
+            | Code::Conflict => None,
         };
         let text = if problem.detail.is_empty() { problem.title } else { problem.detail };
         Failure { exit: problem.code.into(), text, fields: problem.errors, hint, unreachable: false }

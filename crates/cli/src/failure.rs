@@ -34,10 +34,10 @@ impl From<Code> for Exit {
     fn from(code: Code) -> Self {
         match code {
             Code::Invalid => Self::Usage,
-            Code::Unauthenticated => Self::Auth,
+            Code::Unauthenticated | Code::Forbidden => Self::Auth,
             Code::NotFound => Self::NotFound,
-            Code::Exists | Code::NotAllowed | Code::Busy => Self::Conflict,
-            Code::Unsupported | Code::Unavailable | Code::Internal => Self::Failed,
+            Code::Exists | Code::NotAllowed | Code::Busy | Code::Conflict => Self::Conflict,
+            Code::Unsupported | Code::Unavailable | Code::Internal | Code::TooMany => Self::Failed,
         }
     }
 }

@@ -5,6 +5,7 @@
 //!   version  states and what may change them         machine  a packaging machine's name
 //!   name     what things may be called               message  the sentences people read
 //!   action   what may be done with a thing right now, and why the rest may not
+//!   role     who may do what
 //! ```
 //!
 //! The server asks these rules before it acts and shows their answers; console and command line only render them.
@@ -14,6 +15,7 @@ mod layer;
 mod machine;
 pub mod message;
 mod name;
+mod role;
 mod size;
 mod version;
 
@@ -23,7 +25,9 @@ pub use action::{
 pub use layer::LayerKind;
 pub use machine::{Civil, MachineName};
 pub use name::{
-    Invalid, Rule, comment, connector_name, description, layer_name, packaging_disk_file_name, version_name,
+    Invalid, Rule, comment, connector_name, description, file_name, layer_name, packaging_disk_file_name,
+    password, token_name, user_name, version_name,
 };
+pub use role::{Need, Role, UserFacts, lacking, need, within_role};
 pub use size::{DEFAULT_GIB, GIB, MAX_GIB, MIN_GIB, layer_size};
 pub use version::{Refusal, VersionEvent, VersionState, default_base};

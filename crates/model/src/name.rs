@@ -12,6 +12,10 @@ pub enum Rule {
     Required,
     /// It is longer than allowed.
     TooLong,
+    /// It is shorter than allowed.
+    TooShort,
+    /// It is too easily guessed.
+    Guessable,
     /// It holds a control character.
     ControlCharacter,
     /// It starts or ends with a blank (or, a file name, with a dot).
@@ -62,6 +66,12 @@ const NAME_CHARACTERS: usize = 100;
 /// Longest name of a packaging disk, in bytes: the machine's name adds 24, a format's extension up to 6, and file
 /// systems stop at 255; hypervisors' own limits are lower.
 const FILE_NAME_BYTES: usize = 100;
+/// Longest name of a file that is sent, in bytes.
+const SENT_NAME_BYTES: usize = 200;
+/// Fewest characters of a password.
+const PASSWORD_CHARACTERS: usize = 12;
+/// Longest password, in bytes: hashing takes longer the longer it is.
+const PASSWORD_BYTES: usize = 1_024;
 /// Longest description, in characters.
 const DESCRIPTION_CHARACTERS: usize = 2_000;
 /// Longest comment, in characters.
@@ -85,6 +95,46 @@ pub fn connector_name(name: &str, taken: bool) -> Result<(), Invalid> {
     unique("connector configuration", name, taken)
 }
 
+/// Checks a user's name. `taken` says whether another user has it, in whatever case.
+pub fn user_name(name: &str, taken: bool) -> Result<(), Invalid> {
+    name_of("user name", name)?;
+    unique("user", name, taken)
+}
+
+/// Checks an API token's name. `taken` says whether another token has it.
+pub fn token_name(name: &str, taken: bool) -> Result<(), Invalid> {
+    name_of("token's name", name)?;
+    unique("token", name, taken)
+}
+
+/// Checks a new password of the user `name`. There is no rule about kinds of characters: length is what counts
+/// (NIST SP 800-63B, 5.1.1.2).
+pub fn password(password: &str, name: &str) -> Result<(), Invalid> {
+    let (least, most) = (PASSWORD_CHARACTERS, PASSWORD_BYTES);
+    if password.chars().count() < least {
+        let text = format!("The password is too short: use at least {least} characters, such as four words.");
+        return Err(Invalid::new(Rule::TooShort, text));
+    }
+    if password.len() > most {
+        return Err(Invalid::new(
+            Rule::TooLong,
+            format!("The password is longer than {most} bytes: shorten it."),
+        ));
+    }
+    let mut characters = password.chars();
+    let first = characters.next();
+    if characters.all(|c| Some(c) == first) || password.to_lowercase() == name.to_lowercase() {
+        let text = "The password is one character over and over, or the user's name: use something else.";
+        return Err(Invalid::new(Rule::Guessable, text));
+    }
+    Ok(())
+}
+
+/// Checks the name of a file that is sent: a name that any system's disks and CDs can hold.
+pub fn file_name(name: &str) -> Result<(), Invalid> {
+    file_name_of("file name", name, SENT_NAME_BYTES)
+}
+
 /// Checks a description. It may be empty, and have lines.
 pub fn description(text: &str) -> Result<(), Invalid> {
     free_text("description", text, DESCRIPTION_CHARACTERS)
@@ -97,24 +147,27 @@ pub fn comment(text: &str) -> Result<(), Invalid> {
 
 /// Checks a packaging disk's file name: it must work on Linux, on Windows and as the first part of a machine's name.
 pub fn packaging_disk_file_name(name: &str) -> Result<(), Invalid> {
-    const WHAT: &str = "packaging disk file name";
-    not_empty(WHAT, name)?;
-    if name.len() > FILE_NAME_BYTES {
-        let text = format!("The {WHAT} has {} bytes: shorten it to {FILE_NAME_BYTES}.", name.len());
+    file_name_of("packaging disk file name", name, FILE_NAME_BYTES)
+}
+
+fn file_name_of(what: &str, name: &str, limit: usize) -> Result<(), Invalid> {
+    not_empty(what, name)?;
+    if name.len() > limit {
+        let text = format!("The {what} has {} bytes: shorten it to {limit}.", name.len());
         return Err(Invalid::new(Rule::TooLong, text));
     }
-    no_control("packaging disk file name", name)?;
-    not_a_path(WHAT, name)?;
+    no_control(what, name)?;
+    not_a_path(what, name)?;
     if let Some(bad) = name.chars().find(|c| r#"<>:"|?*'"#.contains(*c)) {
-        let text = format!("The {WHAT} '{name}' contains {bad}: leave out < > : \" | ? * and quotes.");
+        let text = format!("The {what} '{name}' contains {bad}: leave out < > : \" | ? * and quotes.");
         return Err(Invalid::new(Rule::Character, text));
     }
     if name.trim() != name || name.starts_with('.') || name.ends_with('.') {
-        let text = format!("The {WHAT} '{name}' starts or ends with a blank or a dot: remove it.");
+        let text = format!("The {what} '{name}' starts or ends with a blank or a dot: remove it.");
         return Err(Invalid::new(Rule::Untrimmed, text));
     }
     if is_device(name) {
-        let text = format!("The {WHAT} '{name}' is the name of a device on Windows: choose another one.");
+        let text = format!("The {what} '{name}' is the name of a device on Windows: choose another one.");
         return Err(Invalid::new(Rule::Reserved, text));
     }
     Ok(())
@@ -209,6 +262,22 @@ fn free_text(what: &str, text: &str, limit: usize) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_long_not_endless_and_not_the_name() {
+        for (word, rule) in [
+            ("", Some(Rule::TooShort)),
+            ("elevenchars", Some(Rule::TooShort)),
+            ("twelve chars", None),
+            ("ääääääääääöö", None),
+            ("aaaaaaaaaaaaaaa", Some(Rule::Guessable)),
+            ("Administrator", Some(Rule::Guessable)),
+        ] {
+            let broken = password(word, "administrator").err().map(|invalid| invalid.rule());
+            assert_eq!(broken, rule, "{word}");
+        }
+        assert_eq!(password(&"long ".repeat(300), "a").unwrap_err().rule(), Rule::TooLong);
+    }
 
     fn broken(result: Result<(), Invalid>) -> Option<Rule> {
         result.err().map(|invalid| {

@@ -1,5 +1,6 @@
 //! A running server's parts, put together.
 
+use crate::access::Access;
 use crate::catalog::{Catalog, ConnectorRow, VersionRow, now};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -23,6 +24,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// What tells watchers.
     pub feed: Arc<Feed>,
+    /// What lets people in.
+    pub access: Arc<Access>,
 }
 
 impl App {
@@ -43,7 +46,7 @@ impl App {
         let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector)?);
         let feed = Arc::new(Feed::default());
         let engine = Engine::new(world.clone(), feed.clone());
-        Ok(Self { world, engine, feed })
+        Ok(Self { world, engine, feed, access: Arc::default() })
     }
 }
 

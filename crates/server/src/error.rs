@@ -2,6 +2,7 @@
 
 use shale_api::{Code, FieldError, Problem};
 use std::fmt;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// What went wrong while a request was answered or a task prepared.
@@ -15,6 +16,10 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// The task that stands in the way.
     pub task_id: Option<Uuid>,
+    /// How long to wait before asking again.
+    pub retry_after: Option<Duration>,
+    /// How many bytes of an upload are there.
+    pub received: Option<u64>,
     /// The HTTP status, where it says more than the code's own.
     status: Option<u16>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -25,7 +30,16 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fields: Vec::new(), task_id: None, status: None, source: None }
+        Self {
+            code,
+            detail: detail.into(),
+            fields: Vec::new(),
+            task_id: None,
+            retry_after: None,
+            received: None,
+            status: None,
+            source: None,
+        }
     }
 
     /// A bug, or damage that only a bug explains.
@@ -56,6 +70,23 @@ impl Error {
     /// No or wrong credentials.
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::new(Code::Unauthenticated, detail)
+    }
+
+    /// Signed in, but this is not for them.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(Code::Forbidden, detail)
+    }
+
+    /// Asked too often; the text gets the time to wait behind it.
+    pub fn too_many(detail: impl fmt::Display, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let detail = format!("{detail} Try again in {seconds} s.");
+        Self { retry_after: Some(Duration::from_secs(seconds)), ..Self::new(Code::TooMany, detail) }
+    }
+
+    /// What was sent does not go on where the server is, which is behind `received` bytes.
+    pub fn conflict(detail: impl Into<String>, received: u64) -> Self {
+        Self { received: Some(received), ..Self::new(Code::Conflict, detail) }
     }
 
     /// There is no such object.
@@ -109,6 +140,7 @@ impl Error {
             detail: chain(self),
             errors: self.fields.clone(),
             task_id: self.task_id,
+            received: self.received,
             request_id: Some(request_id.into()),
         }
     }

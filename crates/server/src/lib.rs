@@ -4,10 +4,12 @@
 //!   http ──▶ requests ──▶ catalog          what is asked: checked by `model`, reserved, launched
 //!     │          └─────▶ engine ──▶ jobs   what is done: steps over the `World`, logged before they act
 //!     └──▶ view                            what is shown, with everything that may be done
+//!   access                                  who they are that ask
 //!   sweep                                  what belongs to nobody goes
 //!   tend                                   machines that people work in are looked after
 //! ```
 
+pub mod access;
 pub mod app;
 pub mod catalog;
 mod download;

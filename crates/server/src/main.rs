@@ -6,9 +6,9 @@ use clap::{Parser, Subcommand};
 use shale_server::app::App;
 use shale_server::place::Place;
 use shale_server::{export_disk, http, sweep, tend};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -87,18 +87,36 @@ fn serve(args: Serve) -> Result<()> {
         tokio::spawn(tend::forever(app.clone()));
         let socket = app.world.place.socket();
         let token = app.world.place.root().join("token");
-        let ready = move |https: Option<SocketAddr>| {
-            println!("shaled {} is ready.", env!("CARGO_PKG_VERSION"));
-            println!("  on this host   SHALE_SERVER=unix:{}", socket.display());
-            if let Some(address) = https {
-                println!("  by HTTPS       https://{address}/api/v1   (bearer token in {})", token.display());
-            }
+        let ready = move |doors: http::Doors| {
+            // All at once: whoever waits for a line of it may read no further. Nobody may read it at all.
+            let _ = std::io::stdout().write_all(welcome(&socket, &token, &doors).as_bytes());
         };
         http::serve(app, listen, ready, stopped()).await.map_err(shown)
     })?;
     // Steps that still run are cut off here, as a crash would: they go on at the next start.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// What is printed once the server can be reached.
+fn welcome(socket: &Path, token: &Path, doors: &http::Doors) -> String {
+    let mut lines = vec![
+        format!("shaled {} is ready.", env!("CARGO_PKG_VERSION")),
+        format!("  on this host   SHALE_SERVER=unix:{}", socket.display()),
+    ];
+    let https = doors.https.as_ref();
+    if let Some((address, _)) = https {
+        lines.push(format!(
+            "  by HTTPS       https://{address}/api/v1   (bearer token in {})",
+            token.display()
+        ));
+        lines.push(format!("  console        https://{address}/"));
+    }
+    if let Some(code) = &doors.setup_code {
+        lines.push(format!("  set-up code    {code}   (makes the first administrator, within 30 minutes)"));
+    }
+    lines.extend(https.map(|(_, fingerprint)| format!("  certificate    SHA-256 {fingerprint}")));
+    lines.join("\n") + "\n"
 }
 
 /// An error with its causes, as one text.

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::place::{Place, write_secret};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::path::PathBuf;
 
 /// Files with the certificate and its key; made, for this host's names, where there are none.
@@ -19,6 +21,16 @@ pub fn certificate(place: &Place) -> Result<(PathBuf, PathBuf)> {
     write_secret(&key, made.signing_key.serialize_pem().as_bytes())?;
     write_secret(&cert, made.cert.pem().as_bytes())?;
     Ok((cert, key))
+}
+
+/// SHA-256 of the certificate that is shown, as people compare it: `AB:CD:…`.
+pub fn fingerprint(place: &Place) -> Result<String> {
+    let (cert, _) = certificate(place)?;
+    let der = CertificateDer::from_pem_file(&cert).map_err(|e| {
+        Error::unavailable(format!("The certificate {} cannot be read.", cert.display())).because(e)
+    })?;
+    let digest = ring::digest::digest(&ring::digest::SHA256, &der);
+    Ok(digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
 }
 
 fn host_name() -> Option<String> {

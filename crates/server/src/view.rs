@@ -4,20 +4,28 @@
 //! before they act.
 
 use crate::app::App;
-use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionRow, Window};
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, TokenRow, Tx, UserRow, VersionRow, Window};
 use crate::error::{Error, Result};
 use crate::jobs::claims_layer;
 use shale_api as api;
 use shale_connector::{Observed, Power as Seen, Tag};
 use shale_model::{
-    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, TaskFacts, TaskPhase, VersionFacts, VersionState,
+    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, Role, TaskFacts, TaskPhase, UserFacts,
+    VersionFacts, VersionState,
 };
 use shale_task::{Ending, State, StepState, Summary};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Actions as the API shows them.
-fn shown(actions: Vec<Action>) -> Vec<api::Action> {
+tokio::task_local! {
+    /// The role of the one who is shown something; an administrator's where nobody asks.
+    pub static ROLE: Role;
+}
+
+/// Actions of a `noun` as the API shows them to the one who asks.
+fn shown(noun: &str, actions: Vec<Action>) -> Vec<api::Action> {
+    let role = ROLE.try_with(|role| *role).unwrap_or(Role::Administrator);
+    let actions = shale_model::within_role(actions, noun, role);
     let shown = |a: Action| api::Action { name: a.name.into(), allowed: a.allowed, reason: a.reason };
     actions.into_iter().map(shown).collect()
 }
@@ -85,7 +93,7 @@ impl Scene {
             version_count: versions.len() as u32,
             newest_deployable: newest,
             task_id: job_on(&self.open, layer.id).map(|task| task.id),
-            actions: shown(facts.actions()),
+            actions: shown("layer", facts.actions()),
         })
     }
 
@@ -123,9 +131,7 @@ impl Scene {
         let layer = LayerRow::get(tx, version.layer_id).await?;
         let layer = layer.ok_or_else(|| Error::not_found("layer", version.layer_id))?;
         let power = match version.state {
-            VersionState::Finalizable => {
-                Some(power_of(&observe(app, tx, &version).await.unwrap_or(None)))
-            }
+            VersionState::Finalizable => Some(power_of(&observe(app, tx, &version).await.unwrap_or(None))),
             _ => None,
         };
         let maker = match self.maker(version.id) {
@@ -157,7 +163,7 @@ impl Scene {
             updated_at: version.updated_at,
             task_id: task.map(|task| task.id),
             machine_id: machine.then_some(version.id),
-            actions: shown(facts.actions()),
+            actions: shown("version", facts.actions()),
         })
     }
 
@@ -173,7 +179,7 @@ impl Scene {
             secrets,
             created_at: connector.created_at,
             updated_at: connector.updated_at,
-            actions: shown(facts.actions()),
+            actions: shown("connector", facts.actions()),
         }
     }
 
@@ -233,7 +239,7 @@ impl Scene {
             serial_log: observed.serial_log.map(|path| path.to_string_lossy().into_owned()),
             written_bytes: Some(observed.changed_bytes),
             task_id: task.map(|task| task.id),
-            actions: shown(facts.actions()),
+            actions: shown("machine", facts.actions()),
         }))
     }
 }
@@ -338,7 +344,7 @@ pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
         created_at: row.created_at,
         updated_at: row.updated_at,
         finished_at: row.finished_at,
-        actions: shown(facts.actions()),
+        actions: shown("task", facts.actions()),
     })
 }
 
@@ -351,5 +357,38 @@ fn step_state(state: StepState) -> &'static str {
         StepState::Failed => "failed",
         StepState::Undoing => "undoing",
         StepState::Undone => "undone",
+    }
+}
+
+/// What is known of a user.
+pub async fn user_facts(tx: &mut Tx, row: &UserRow) -> Result<UserFacts> {
+    let administrators = UserRow::administrators(tx).await?;
+    Ok(UserFacts { name: row.name.clone(), role: row.role, administrators })
+}
+
+/// A user as people see them.
+pub async fn user(tx: &mut Tx, row: UserRow) -> Result<api::User> {
+    let facts = user_facts(tx, &row).await?;
+    Ok(api::User {
+        id: row.id,
+        name: row.name,
+        role: row.role,
+        created_at: row.created_at,
+        last_login_at: row.last_login_at,
+        actions: shown("user", facts.actions()),
+    })
+}
+
+/// A token as people see it.
+pub fn token(row: TokenRow) -> api::Token {
+    api::Token {
+        id: row.id,
+        name: row.name,
+        role: row.role,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        last_used_at: row.last_used_at,
+        actions: shown("token", vec![Action { name: "delete", allowed: true, reason: None }]),
     }
 }

@@ -1,7 +1,8 @@
-//! The catalog: layers, versions, connectors, tasks and the audit, in SQLite.
+//! The catalog: layers, versions, connectors, tasks, users and the audit, in SQLite.
 //!
 //! ```text
 //!   layers ◀── versions ──▶ connectors          tasks ◀── task_events       audit
+//!   users ◀── sessions    tokens
 //!                 └── a packaging machine is no row: it is what a connector finds by the version's id
 //! ```
 //!
@@ -11,13 +12,19 @@
 mod audit;
 mod connectors;
 mod layers;
+mod sessions;
 mod tasks;
+mod tokens;
+mod users;
 mod versions;
 
 pub use audit::{NewAudit, list as audit_entries};
 pub use connectors::ConnectorRow;
 pub use layers::LayerRow;
+pub use sessions::{LONGEST, SessionRow};
 pub use tasks::{TaskFilter, TaskRow};
+pub use tokens::TokenRow;
+pub use users::UserRow;
 pub use versions::{Finished, VersionRow};
 
 use crate::error::{Error, Result};

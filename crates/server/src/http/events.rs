@@ -1,10 +1,13 @@
 //! `/events`: what changes, as server-sent events that can be taken up again with `Last-Event-ID`.
 
 use super::answer::{Answer, Query};
+use crate::access::signed_out;
 use crate::app::App;
 use crate::catalog::TaskRow;
 use crate::feed::Change;
+use crate::requests::Actor;
 use crate::view;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Sse;
@@ -24,7 +27,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// `task`, `layer`, `version`, `connector`, `machine`, separated by commas; all when left out.
+    /// `task`, `layer`, `version`, `connector`, `machine`, `upload`, `user`, `token`, separated by commas; all when left out.
     kinds: Option<String>,
 }
 
@@ -35,6 +38,7 @@ pub struct Which {
 pub async fn stream(
     State(app): State<App>,
     Query(which): Query<Which>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Sent, Infallible>>>> {
     let kinds: Option<Vec<String>> = which.kinds.map(|kinds| kinds.split(',').map(str::to_owned).collect());
@@ -55,10 +59,15 @@ pub async fn stream(
         .chain(stream::iter(missed))
         .chain(live)
         .filter(move |signal| std::future::ready(wanted(signal)))
-        .then(move |signal| {
-            let app = app.clone();
-            async move { Ok(write(&told(&app, signal).await)) }
-        });
+        .then({
+            let (app, role) = (app.clone(), actor.role);
+            move |signal| {
+                let app = app.clone();
+                // Views are of the one who watches.
+                view::ROLE.scope(role, async move { Ok(write(&told(&app, signal).await)) })
+            }
+        })
+        .take_until(Box::pin(signed_out(app, actor)));
     Ok(Sse::new(sent).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 

@@ -1,42 +1,53 @@
 //! Where the API is served: a unix socket for this host's administrator, HTTPS for the rest.
 
+use super::door::{self, Door};
 use crate::app::App;
+use crate::catalog::UserRow;
 use crate::error::{Error, Result};
 use crate::place::Place;
 use crate::requests::Actor;
 use crate::tls;
-use axum::extract::{Request, State};
-use axum::http::header;
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::middleware;
 use axum::{Extension, Router};
 use axum_server::tls_rustls::RustlsConfig;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 
 /// How long requests may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How the server is reached.
+pub struct Doors {
+    /// Where HTTPS is served, and the SHA-256 of the certificate.
+    pub https: Option<(SocketAddr, String)>,
+    /// The code that makes the first administrator, while there is none.
+    pub setup_code: Option<String>,
+}
+
 /// Serves until `stop` completes. The socket is in place, and HTTPS bound, before `ready` is called.
 pub async fn serve(
     app: App,
     listen: Option<SocketAddr>,
-    ready: impl FnOnce(Option<SocketAddr>),
+    ready: impl FnOnce(Doors),
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let place = app.world.place.clone();
-    let router = super::router(app);
+    let setup_code = match UserRow::administrators(&mut app.world.catalog.read().await?).await? {
+        0 => Some(app.access.setup_code()?.text),
+        _ => None,
+    };
+    let router = super::router(app.clone());
     let socket = bind_socket(&place)?;
     let handle = axum_server::Handle::new();
     let https = match listen {
-        Some(address) => Some(bind_https(&place, address, &router, handle.clone()).await?),
+        Some(address) => Some(bind_https(app, address, &router, handle.clone()).await?),
         None => None,
     };
-    ready(https.as_ref().map(|(address, _)| *address));
-    let local = router.layer(Extension(Actor("administrator (local socket)".into())));
+    let fingerprint = tls::fingerprint(&place)?;
+    ready(Doors { https: https.as_ref().map(|(address, _)| (*address, fingerprint)), setup_code });
+    let local = router.layer(Extension(Actor::host("administrator (local socket)")));
     let socket_task = tokio::spawn(async move { axum::serve(socket, local).await });
     stop.await;
     handle.graceful_shutdown(Some(GRACE));
@@ -68,21 +79,22 @@ fn bind_socket(place: &Place) -> Result<UnixListener> {
 type HttpsTask = tokio::task::JoinHandle<std::io::Result<()>>;
 
 async fn bind_https(
-    place: &Place,
+    app: App,
     address: SocketAddr,
     router: &Router,
     handle: axum_server::Handle<SocketAddr>,
 ) -> Result<(SocketAddr, HttpsTask)> {
     let cannot =
         |e: std::io::Error| Error::unavailable(format!("{address} cannot be listened on.")).because(e);
-    let (cert, key) = tls::certificate(place)?;
+    let place = app.world.place.clone();
+    let (cert, key) = tls::certificate(&place)?;
     let config = RustlsConfig::from_pem_file(&cert, &key).await.map_err(|e| {
         Error::unavailable(format!("The certificate {} cannot be used.", cert.display())).because(e)
     })?;
-    let token = Arc::new(place.token()?);
+    let door = Door::new(app, place.token()?);
     let guarded = router
         .clone()
-        .layer(middleware::from_fn_with_state(token, authenticate))
+        .layer(middleware::from_fn_with_state(door, door::identify))
         .layer(middleware::from_fn(super::answer::name_request))
         .layer(middleware::from_fn(super::console::guard))
         .layer(middleware::from_fn(super::console::only_by_tls));
@@ -90,23 +102,5 @@ async fn bind_https(
     listener.set_nonblocking(true).map_err(cannot)?;
     let bound = listener.local_addr().map_err(cannot)?;
     let server = axum_server::from_tcp_rustls(listener, config).map_err(cannot)?.handle(handle);
-    Ok((bound, tokio::spawn(server.serve(guarded.into_make_service()))))
-}
-
-/// Lets only those in who show the token; health and the console's own files need none.
-async fn authenticate(State(token): State<Arc<String>>, mut request: Request, next: Next) -> Response {
-    let open = !request.uri().path().starts_with("/api/");
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let shown = shown.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    if !open && !shown.is_some_and(|shown| same(shown.as_bytes(), token.as_bytes())) {
-        let text = "Sign in: send the token from the server's data directory as a bearer token.";
-        return Error::unauthenticated(text).into_response();
-    }
-    request.extensions_mut().insert(Actor("administrator (token)".into()));
-    next.run(request).await
-}
-
-/// Compares without telling by its time where two texts differ.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    Ok((bound, tokio::spawn(server.serve(guarded.into_make_service_with_connect_info::<SocketAddr>()))))
 }

@@ -1,23 +1,28 @@
 //! The HTTP API: one file per noun, thin. Rules live in `model`, effects in `requests` and `jobs`.
 //!
-//! Served on a unix socket (whoever can open it, 0600, is the administrator) and by HTTPS with a bearer token.
+//! Served on a unix socket (whoever can open it, 0600, is the administrator) and by HTTPS, where people sign in and
+//! programs show a token.
 
 mod answer;
 mod connectors;
 mod console;
 mod contract;
+mod door;
 mod events;
 mod layers;
 mod listen;
 mod machines;
 mod repository;
 mod screen;
+mod session;
 mod system;
 mod tasks;
+mod tokens;
+mod users;
 mod versions;
 
 pub use contract::document;
-pub use listen::serve;
+pub use listen::{Doors, serve};
 
 use crate::app::App;
 use axum::Router;
@@ -27,6 +32,8 @@ use utoipa_axum::routes;
 
 /// Where the API stands.
 pub const BASE: &str = "/api/v1";
+/// Where its description stands.
+const DOCUMENT: &str = "/api/openapi.json";
 /// The largest request body.
 const BODY_LIMIT: usize = 1 << 20;
 
@@ -45,6 +52,7 @@ const BODY_LIMIT: usize = 1 << 20;
         (name = "tasks", description = "Long operations: they survive restarts, may wait for a person, can be cancelled."),
         (name = "connectors", description = "Stored values that tell how to reach a platform."),
         (name = "repository", description = "Where versions are stored."),
+        (name = "access", description = "Who may come in: sessions, users, tokens."),
         (name = "events", description = "What changes, as it changes."),
         (name = "system", description = "The server itself.")
     ),
@@ -83,23 +91,32 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(repository::show))
         .routes(routes!(repository::check))
         .routes(routes!(repository::collect))
+        .routes(routes!(session::show, session::sign_in, session::sign_out))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::set_up))
+        .routes(routes!(session::setup_code))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::edit, users::delete))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::delete))
         .routes(routes!(events::stream))
         .routes(routes!(system::audit))
         .routes(routes!(system::doctor))
         .routes(routes!(system::version))
 }
 
-/// The API for callers who need show nothing more; HTTPS adds the token in front of it.
+/// The API and the console, for those whom somebody in front of it has identified: see [`door`].
 pub fn router(app: App) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Api::openapi()).nest(BASE, api()).split_for_parts();
     let document = contract::complete(document);
     let router = router
         .route("/healthz", axum::routing::get(system::healthy))
         .route("/readyz", axum::routing::get(system::ready))
-        .route("/api/openapi.json", axum::routing::get(async move || axum::Json(document)))
+        .route(DOCUMENT, axum::routing::get(async move || axum::Json(document)))
         .fallback(console::serve)
         .method_not_allowed_fallback(answer::no_such_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(axum::middleware::from_fn_with_state(door::needs(), door::authorize))
         .layer(axum::middleware::from_fn(answer::name_request))
         .layer(axum::middleware::from_fn(console::guard));
     router.with_state(app)

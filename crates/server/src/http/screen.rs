@@ -7,10 +7,14 @@
 //! ```
 
 use super::answer::{Answer, Path};
+use crate::access::signed_out;
 use crate::app::App;
 use crate::catalog::{ConnectorRow, VersionRow};
 use crate::error::Error;
+use crate::requests::Actor;
+use axum::Extension;
 use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use futures_util::{SinkExt, StreamExt};
@@ -29,12 +33,19 @@ const CHUNK: usize = 64 << 10;
     responses((status = 101, description = "Binary messages in both directions are RFB; the subprotocol is `binary`.")))]
 pub async fn open(
     State(app): State<App>,
+    Extension(actor): Extension<Actor>,
     Path(id): Path<Uuid>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answer<Response> {
+    let upgrade = upgrade.map_err(|rejection| {
+        Error::invalid(format!("This is for WebSockets: {}.", rejection.body_text()))
+            .with_status(rejection.status().as_u16())
+    })?;
     let screen = connect(&app, id).await?;
     let upgrade = upgrade.protocols(["binary"]).max_message_size(MESSAGE_LIMIT);
-    Ok(upgrade.on_upgrade(move |socket| pump(socket, screen)))
+    Ok(upgrade.on_upgrade(async move |socket| {
+        tokio::select! { () = pump(socket, screen) => {}, () = signed_out(app, actor) => {} }
+    }))
 }
 
 async fn connect(app: &App, id: Uuid) -> Answer<UnixStream> {

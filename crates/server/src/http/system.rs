@@ -67,7 +67,7 @@ fn room(app: &App) -> Check {
 #[utoipa::path(get, path = "/version", tag = "system", operation_id = "show_server",
     responses((status = 200, body = ServerInfo)))]
 pub async fn version() -> Json<ServerInfo> {
-    Json(ServerInfo { name: "shaled".into(), version: env!("CARGO_PKG_VERSION").into(), api: "v1".into() })
+    Json(super::session::server_info())
 }
 
 /// Whether the process answers.

@@ -23,8 +23,10 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
             "Platform and app layers cannot be made in this release: create an OS layer.",
         ));
     }
-    let ImportSource::File(file) = &new.source;
-    let file = importable(file)?;
+    let file = match &new.source {
+        ImportSource::File(file) => importable(file)?,
+        ImportSource::Upload(_) => return Err(Error::unsupported("Uploads cannot be imported yet.")),
+    };
     if let Some(name) = &new.format {
         super::format(name)?;
     }

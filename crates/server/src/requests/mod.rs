@@ -11,13 +11,19 @@
 mod connectors;
 mod layers;
 mod repository;
+mod sessions;
 mod tasks;
+mod tokens;
+mod users;
 mod versions;
 
 pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use layers::{create_layer, delete_layer, edit_layer};
 pub use repository::{check_repository, collect_garbage};
+pub use sessions::{Opened, actor_of, change_password, set_up, sign_in, sign_out};
 pub use tasks::{cancel_task, retry_task};
+pub use tokens::{create_token, delete_token};
+pub use users::{create_user, delete_user, edit_user};
 pub use versions::{
     MachineOrder, add_version, command_machine, delete_version, edit_version, export_version, finalize,
     format, verify_version,
@@ -28,13 +34,47 @@ use crate::catalog::{NewAudit, TaskRow, Tx, now};
 use crate::error::{Error, Result};
 use crate::view;
 use serde_json::Value;
-use shale_model::Invalid;
+use shale_model::{Invalid, Role};
 use shale_task::Event;
 use uuid::Uuid;
 
-/// Who asks, as the audit names them.
+/// Who asks.
 #[derive(Clone, Debug)]
-pub struct Actor(pub String);
+pub struct Actor {
+    /// As the audit names them.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// How they showed who they are.
+    pub identity: Identity,
+}
+
+/// How somebody showed who they are.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// They have access to this host's files: the socket, or the token in the data directory.
+    Host,
+    /// A user, by a cookie.
+    Session {
+        /// The user's id.
+        user: Uuid,
+        /// Which session.
+        digest: String,
+        /// What the session's requests must repeat.
+        csrf: String,
+        /// When the session ends.
+        expires_at: String,
+    },
+    /// A program, by this token.
+    Token(Uuid),
+}
+
+impl Actor {
+    /// Somebody with access to this host's files.
+    pub fn host(name: &str) -> Self {
+        Self { name: name.into(), role: Role::Administrator, identity: Identity::Host }
+    }
+}
 
 /// A task to be made.
 struct NewTask<'a> {
@@ -60,7 +100,7 @@ impl NewTask<'_> {
             version_id: self.version_id,
             input: self.input,
             request: self.request,
-            created_by: self.actor.0.clone(),
+            created_by: self.actor.name.clone(),
             comment: self.comment.into(),
             created_at: at.clone(),
             updated_at: at,
@@ -123,5 +163,5 @@ async fn audit(
 ) -> Result<()> {
     rule("/comment", shale_model::comment(comment))?;
     let (object_kind, object_id, object_name) = object;
-    NewAudit { who: &actor.0, action, object_kind, object_id, object_name, comment }.insert(tx).await
+    NewAudit { who: &actor.name, action, object_kind, object_id, object_name, comment }.insert(tx).await
 }

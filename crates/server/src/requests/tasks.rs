@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub async fn cancel_task(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
     rule("/comment", shale_model::comment(comment))?;
     let task = get(app, id).await?;
-    let (engine, row, who) = (app.engine.clone(), task.clone(), actor.0.clone());
+    let (engine, row, who) = (app.engine.clone(), task.clone(), actor.name.clone());
     tokio::task::spawn_blocking(move || engine.cancel(row, &who))
         .await
         .map_err(|e| Error::internal("cancelling failed").because(e))??;

@@ -1,55 +1,10 @@
 //! The two doors of a server process, the socket and HTTPS, asked with curl; and who holds a data directory.
 
+use crate::process::{Process, curl};
 use crate::service::text;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-/// A server process with HTTPS on a free port.
-struct Process {
-    child: Child,
-    address: String,
-}
-
-impl Process {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_shaled"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let line =
-            lines.into_iter().find(|line| line.contains("https://")).expect("the server says where it is");
-        let address = line.split_whitespace().find(|word| word.starts_with("https://")).unwrap();
-        Self { child, address: address.trim_end_matches("/api/v1").to_owned() }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What curl gets: status, headers, body.
-fn curl(arguments: &[&str]) -> (u16, String, String) {
-    let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--include"])
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let answer = String::from_utf8(output.stdout).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split_whitespace().nth(1).unwrap().parse().unwrap();
-    (status, head.to_lowercase(), body.to_owned())
-}
+use std::process::Command;
 
 #[test]
 fn https_wants_the_token_and_the_socket_is_its_owners_alone() {
@@ -63,6 +18,8 @@ fn https_wants_the_token_and_the_socket_is_its_owners_alone() {
     }
     let cert = data.join("tls/cert.pem");
     let cert = cert.to_str().unwrap();
+    let told = crate::service::run("openssl", &["x509", "-noout", "-fingerprint", "-sha256", "-in", cert]);
+    assert_eq!(told.trim().split('=').nth(1), Some(server.fingerprint.as_str()));
     let layers = format!("{}/api/v1/layers", server.address);
     let token = std::fs::read_to_string(data.join("token")).unwrap();
     for wrong in [

@@ -2,6 +2,7 @@
 //! contract (`schema`). Machines are real ones that have nothing to boot; what their guests would write is written
 //! into their overlays.
 
+mod access;
 mod bad_disks;
 mod connectors;
 mod doors;
@@ -9,7 +10,9 @@ mod events;
 mod full_disks;
 mod layers;
 mod lists;
+mod process;
 mod rest;
+mod roles;
 mod schema;
 mod screen;
 mod service;

@@ -73,7 +73,7 @@ impl Service {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_shaled"));
         let app = App::open(place, program, Box::new(shale_connector::open)).await.unwrap();
         app.engine.launch_open().await.unwrap();
-        let router = shale_server::http::router(app.clone()).layer(Extension(Actor("a test".into())));
+        let router = shale_server::http::router(app.clone()).layer(Extension(Actor::host("a test")));
         let service = Self { app, router, folder };
         let connector = service.connector().await;
         let small = json!({ "settings": { "memory_mib": 128, "cpus": 1, "accelerator": "tcg", "forward_ssh": false } });
