@@ -24,8 +24,9 @@ pub fn id(last: u32) -> Tag {
 
 /// A simulated pool and a folder for a connector.
 pub struct Bench {
-    pub folder: tempfile::TempDir,
+    // Before its folder: the pool saves its state when it ends.
     pub sim: Sim,
+    pub folder: tempfile::TempDir,
     pub tag: Tag,
 }
 
@@ -133,6 +134,12 @@ impl Bench {
     /// The machine's reference.
     pub fn machine(&self) -> String {
         self.sim.named("VM", "tiny")
+    }
+
+    /// Lets disks be read by NBD.
+    pub fn add_nbd(&self) {
+        let purpose = xapi_sim::value::Value::strings(["nbd"]);
+        self.sim.set("network", &self.sim.network(), "purpose", purpose);
     }
 
     pub fn fault(&self, call: &str, nth: u32, fault: Fault) {
