@@ -25,32 +25,31 @@ struct Trouble<'a> {
 }
 
 impl Trouble<'_> {
-    /// Counts bytes; errs where the fault says the connection ends.
-    fn pass(&mut self, bytes: usize, connection: &Connection) -> io::Result<()> {
-        self.seen = self.seen.saturating_add(bytes as u64);
-        match &self.transfer.fault {
-            Some(Fault::Cut(after)) if self.seen >= *after => {
-                connection.cut();
-                Err(io::Error::from(io::ErrorKind::ConnectionReset))
-            }
-            Some(Fault::SessionLost(after)) if self.seen >= *after => {
-                self.transfer.pool.db().remove("session", &self.transfer.session);
-                Ok(())
-            }
-            Some(Fault::ErrorInBody(after)) if self.seen >= *after => {
-                Err(io::Error::other("as was asked for"))
-            }
-            _ => Ok(()),
+    /// After how many bytes something happens.
+    fn after(&self) -> Option<u64> {
+        match self.transfer.fault {
+            Some(Fault::Cut(after) | Fault::SessionLost(after) | Fault::ErrorInBody(after)) => Some(after),
+            _ => None,
         }
     }
 
-    /// How many bytes may pass before something happens.
-    fn room(&self) -> usize {
-        let after = match &self.transfer.fault {
-            Some(Fault::Cut(after) | Fault::SessionLost(after) | Fault::ErrorInBody(after)) => *after,
-            _ => return usize::MAX,
-        };
-        usize::try_from(after.saturating_sub(self.seen)).unwrap_or(usize::MAX).max(1)
+    /// Lets it happen if it is time; errs where the transfer ends by it. Gives how many bytes may pass then.
+    fn strike(&self, connection: &Connection) -> io::Result<usize> {
+        let Some(after) = self.after() else { return Ok(usize::MAX) };
+        if self.seen < after {
+            return Ok(usize::try_from(after - self.seen).unwrap_or(usize::MAX));
+        }
+        match self.transfer.fault {
+            Some(Fault::Cut(_)) => {
+                connection.cut();
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            }
+            Some(Fault::SessionLost(_)) => {
+                self.transfer.pool.db().remove("session", &self.transfer.session);
+                Ok(usize::MAX)
+            }
+            _ => Err(io::Error::other("as was asked for")),
+        }
     }
 }
 
@@ -62,14 +61,14 @@ impl<'a> Incoming<'a> {
 
 impl Read for Incoming<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most =
-            buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX)).min(self.trouble.room());
+        let room = self.trouble.strike(self.connection)?;
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX)).min(room);
         if most == 0 {
             return Ok(0); // asking the socket for nothing would wait for something
         }
         let read = self.connection.read(&mut buffer[..most])?;
         self.left -= read as u64;
-        self.trouble.pass(read, self.connection)?;
+        self.trouble.seen += read as u64;
         Ok(read)
     }
 }
@@ -82,9 +81,9 @@ impl<'a> Outgoing<'a> {
 
 impl Write for Outgoing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let most = bytes.len().min(self.trouble.room());
+        let most = bytes.len().min(self.trouble.strike(self.connection)?);
         let written = self.connection.write(&bytes[..most])?;
-        self.trouble.pass(written, self.connection)?;
+        self.trouble.seen += written as u64;
         Ok(written)
     }
 
