@@ -9,7 +9,7 @@
 use super::{host, vbd, vdi, vm};
 use crate::database::Database;
 use crate::failure::{Failure, Reply};
-use crate::machine::{Drive, Event, Machine, Settings};
+use crate::machine::{Drive, Event, Forward, Machine, Settings};
 use crate::pool::{Pool, lock};
 use crate::rpc::{Handler, Request};
 use crate::value::{NULL, Record, Value};
@@ -20,6 +20,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// In a VM's `other_config`: which ports lead into the guest. The one thing that no real server knows.
+const FORWARDS: &str = "xapi-sim:forward";
 /// How long a guest with tools may take to shut down when it is asked to.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -237,10 +239,18 @@ fn settings(pool: &Pool, vm: &str, paused: bool) -> Reply<Settings> {
         cd,
         cd_first: boot.member("order").is_some_and(|order| order.text().starts_with('d')),
         nics: of("VIF", "device").iter().filter_map(|vif| db.text("VIF", vif, "MAC").ok()).collect(),
-        forwards: Vec::new(),
+        forwards: forwards(record.get("other_config").and_then(|other| other.member(FORWARDS))),
         folder: pool.config.state.join("machines").join(uuid),
         paused,
     })
+}
+
+/// Reads `2222:22,8080:80`: ports of this host that lead to ports of the guest.
+fn forwards(told: Option<&Value>) -> Vec<Forward> {
+    let pairs = told.map_or("", Value::text).split(',').filter_map(|pair| pair.split_once(':'));
+    let ports =
+        pairs.filter_map(|(host, guest)| Some((host.trim().parse().ok()?, guest.trim().parse().ok()?)));
+    ports.map(|(host, guest)| Forward { host, guest }).collect()
 }
 
 fn machine(pool: &Pool, vm: &str) -> Option<Arc<Running>> {
