@@ -1,12 +1,12 @@
 # What a newcomer types. Every target installs what it misses first (scripts/setup) and works as root or with sudo.
-export PATH := $(HOME)/.cargo/bin:$(PATH)
+export PATH := $(HOME)/.cargo/bin:$(CURDIR)/build/node/bin:$(PATH)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # What cargo-deny looks at; without advisories it needs no network.
 DENY ?= advisories bans licenses sources
 # How long each fuzz target runs.
 SECONDS_EACH ?= 60
-.PHONY: help demo clean-demo run test check fuzz bench
+.PHONY: help demo clean-demo run test check fuzz bench console screenshots
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,3 +42,13 @@ bench: ## Speed, size and memory against other tools, on a corpus it builds
 	scripts/setup bench
 	cargo build --release -p shale-server -p shale-cli
 	scripts/bench
+
+console: ## Build the web console into console/dist, which the server holds
+	scripts/setup console
+	cd console && npm ci && npm run check && npm run build
+
+screenshots: console ## Pictures of every page of the console, from a real server, into console/e2e/shots
+	scripts/setup test
+	scripts/setup browser
+	cargo build -p shale-server -p shale-cli
+	cd console && npm run screenshots

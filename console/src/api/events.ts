@@ -1,0 +1,105 @@
+// Keeps what is shown as the server has it: one stream of events for the whole page.
+//
+//   event of a task   ──▶ put into every list and page that shows it, at once
+//   any other event   ──▶ what it touches is read again, a moment later, many events together
+//   reset, reconnect  ──▶ everything that is shown is read again
+//
+// The browser takes a broken stream up again by itself with Last-Event-ID. When the server refuses the stream (it is
+// being restarted behind a proxy, the session is over) the browser gives up, and this file tries again.
+import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import type { Event, Task } from './types';
+
+const KINDS = ['task', 'layer', 'version', 'connector', 'machine', 'upload', 'user', 'token', 'reset'];
+const GATHER_MS = 250;
+const FIRST_TRY_MS = 1_000;
+const LAST_TRY_MS = 15_000;
+
+type TaskPages = InfiniteData<{ items: Task[]; next_page_token?: string | null }>;
+
+/** The queries, by the first words of their keys, that a change of this kind touches. */
+export function touched(kind: string, id: string | null | undefined): string[][] {
+  const one = id ?? '';
+  switch (kind) {
+    case 'task':
+      return [['tasks'], ['machines'], ['machine']];
+    case 'layer':
+      return [['layers'], ['layer', one]];
+    case 'version':
+      return [['layers'], ['layer'], ['versions'], ['version', one], ['machines'], ['machine', one], ['repository']];
+    case 'connector':
+      return [['connectors'], ['connector', one]];
+    case 'machine':
+      return [['machines'], ['machine', one], ['files', one]];
+    default:
+      return [[`${kind}s`]];
+  }
+}
+
+/** Puts a task that changed into all that shows it. Answers whether a list has to be read again for it. */
+export function putTask(queries: QueryClient, task: Task): boolean {
+  queries.setQueryData(['task', task.id], task);
+  let missing = false;
+  for (const [key, data] of queries.getQueriesData<TaskPages>({ queryKey: ['tasks'] })) {
+    if (data === undefined) continue;
+    const old = data.pages.flatMap((page) => page.items).find((item) => item.id === task.id);
+    if (old === undefined || old.state !== task.state) missing = true;
+    if (old === undefined) continue;
+    const pages = data.pages.map((page) => ({
+      ...page,
+      items: page.items.map((item) => (item.id === task.id ? task : item)),
+    }));
+    queries.setQueryData(key, { ...data, pages });
+  }
+  return missing;
+}
+
+/** Listens until the returned function is called. `online` is told whether the stream stands. */
+export function listen(queries: QueryClient, online: (yes: boolean) => void): () => void {
+  let source: EventSource | undefined;
+  let again: ReturnType<typeof setTimeout> | undefined;
+  let gathering: ReturnType<typeof setTimeout> | undefined;
+  let wait = FIRST_TRY_MS;
+  let broken = false;
+  const stale = new Map<string, string[]>();
+
+  const refresh = () => {
+    gathering = undefined;
+    for (const queryKey of stale.values()) void queries.invalidateQueries({ queryKey });
+    stale.clear();
+  };
+  const later = (keys: string[][]) => {
+    for (const key of keys) stale.set(key.join('/'), key);
+    gathering ??= setTimeout(refresh, GATHER_MS);
+  };
+  const take = (message: MessageEvent<string>) => {
+    const event = JSON.parse(message.data) as Event;
+    if (event.kind === 'reset') void queries.invalidateQueries();
+    else if (event.task) {
+      if (putTask(queries, event.task)) later(touched('task', event.id));
+    } else later(touched(event.kind, event.id));
+  };
+  const open = () => {
+    source = new EventSource('/api/v1/events');
+    for (const kind of KINDS) source.addEventListener(kind, take as (event: globalThis.Event) => void);
+    source.onopen = () => {
+      if (broken) void queries.invalidateQueries();
+      broken = false;
+      wait = FIRST_TRY_MS;
+      online(true);
+    };
+    source.onerror = () => {
+      online(false);
+      if (source?.readyState !== EventSource.CLOSED) return;
+      broken = true;
+      void queries.invalidateQueries({ queryKey: ['session'] });
+      again = setTimeout(open, wait);
+      wait = Math.min(wait * 2, LAST_TRY_MS);
+    };
+  };
+  open();
+  return () => {
+    clearTimeout(again);
+    clearTimeout(gathering);
+    source?.close();
+  };
+}

@@ -1,0 +1,197 @@
+// What can be read, by name. Pages ask here and nowhere else, so that one event refreshes all that show the same thing.
+//
+// Keys: [noun, …]. `api/events.ts` knows which nouns a change touches.
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { asked, client, keepCsrf } from './client';
+import type { LayerKind } from './types';
+
+const PAGE = 100;
+const WHOLE = 1000;
+
+interface Page<T> {
+  items: T[];
+  next_page_token?: string | null;
+}
+
+/** All pages of a list, one after the other. For lists that pages filter and sort as a whole. */
+async function whole<T>(page: (token?: string) => Promise<Page<T>>): Promise<T[]> {
+  const items: T[] = [];
+  let token: string | undefined;
+  do {
+    const next = await page(token);
+    items.push(...next.items);
+    token = next.next_page_token ?? undefined;
+  } while (token !== undefined);
+  return items;
+}
+
+const byId = (id: string) => ({ params: { path: { id } } });
+
+/** Who is signed in, and whether this server was set up at all. */
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: async () => {
+    const session = await asked(client.GET('/api/v1/session'));
+    keepCsrf(session.csrf);
+    return session;
+  },
+  staleTime: 60_000,
+});
+
+export const doctorQuery = queryOptions({
+  queryKey: ['doctor'],
+  queryFn: () => asked(client.GET('/api/v1/doctor')),
+  staleTime: 30_000,
+});
+
+/** All layers of a kind. */
+export const layersQuery = (kind: LayerKind) =>
+  queryOptions({
+    queryKey: ['layers', kind],
+    queryFn: () =>
+      whole((page_token) =>
+        asked(client.GET('/api/v1/layers', { params: { query: { kind, limit: WHOLE, page_token } } })),
+      ),
+  });
+
+export const layerQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['layer', id],
+    queryFn: () => asked(client.GET('/api/v1/layers/{id}', byId(id))),
+  });
+
+/** All versions of a layer, oldest first. */
+export const versionsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['versions', id],
+    queryFn: () =>
+      whole((page_token) =>
+        asked(
+          client.GET('/api/v1/layers/{id}/versions', {
+            params: { path: { id }, query: { limit: WHOLE, page_token } },
+          }),
+        ),
+      ),
+  });
+
+export const versionQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['version', id],
+    queryFn: () => asked(client.GET('/api/v1/versions/{id}', byId(id))),
+  });
+
+export const machinesQuery = queryOptions({
+  queryKey: ['machines'],
+  queryFn: async () => (await asked(client.GET('/api/v1/machines'))).items,
+  // A guest that powers itself off tells nobody.
+  refetchInterval: 10_000,
+});
+
+export const machineQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['machine', id],
+    queryFn: () => asked(client.GET('/api/v1/machines/{id}', byId(id))),
+    refetchInterval: 4_000,
+  });
+
+export const filesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['files', id],
+    queryFn: async () => (await asked(client.GET('/api/v1/machines/{id}/files', byId(id)))).items,
+  });
+
+/** The last MiB of what the machine wrote to its serial console. */
+export const serialQuery = (id: string, live: boolean) =>
+  queryOptions({
+    queryKey: ['serial', id],
+    queryFn: () => asked(client.GET('/api/v1/machines/{id}/serial', { ...byId(id), parseAs: 'text' })),
+    refetchInterval: live ? 2_000 : false,
+  });
+
+export const connectorsQuery = queryOptions({
+  queryKey: ['connectors'],
+  queryFn: async () => (await asked(client.GET('/api/v1/connectors'))).items,
+});
+
+export const connectorQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['connector', id],
+    queryFn: () => asked(client.GET('/api/v1/connectors/{id}', byId(id))),
+  });
+
+export const connectorKindsQuery = queryOptions({
+  queryKey: ['connector-kinds'],
+  queryFn: async () => (await asked(client.GET('/api/v1/connector-kinds'))).items,
+  staleTime: Infinity,
+});
+
+/** Which tasks: by state (a state, `open` or `ended`), by layer. */
+export interface TaskFilter {
+  state?: string;
+  layer_id?: string;
+}
+
+/** Tasks, newest first, page by page. */
+export const tasksQuery = (filter: TaskFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['tasks', filter],
+    queryFn: ({ pageParam }) =>
+      asked(
+        client.GET('/api/v1/tasks', { params: { query: { ...filter, limit: PAGE, page_token: pageParam } } }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_page_token ?? undefined,
+  });
+
+export const taskQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['task', id],
+    queryFn: () => asked(client.GET('/api/v1/tasks/{id}', byId(id))),
+  });
+
+/** A task's log, entry by entry. */
+export const taskLogQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['task-log', id],
+    queryFn: () =>
+      whole((page_token) =>
+        asked(
+          client.GET('/api/v1/tasks/{id}/log', { params: { path: { id }, query: { limit: WHOLE, page_token } } }),
+        ),
+      ),
+  });
+
+/** Who did what, newest first, page by page. */
+export const auditQuery = infiniteQueryOptions({
+  queryKey: ['audit'],
+  queryFn: ({ pageParam }) =>
+    asked(client.GET('/api/v1/audit', { params: { query: { limit: PAGE, page_token: pageParam } } })),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (page) => page.next_page_token ?? undefined,
+});
+
+export const repositoryQuery = queryOptions({
+  queryKey: ['repository'],
+  queryFn: () => asked(client.GET('/api/v1/repository')),
+  staleTime: 30_000,
+});
+
+export const usersQuery = queryOptions({
+  queryKey: ['users'],
+  queryFn: async () => (await asked(client.GET('/api/v1/users'))).items,
+});
+
+export const tokensQuery = queryOptions({
+  queryKey: ['tokens'],
+  queryFn: async () => (await asked(client.GET('/api/v1/tokens'))).items,
+});
+
+export const uploadsQuery = queryOptions({
+  queryKey: ['uploads'],
+  queryFn: async () => (await asked(client.GET('/api/v1/uploads'))).items,
+});
+
+export const certificateQuery = queryOptions({
+  queryKey: ['certificate'],
+  queryFn: () => asked(client.GET('/api/v1/certificate')),
+});

@@ -1,0 +1,72 @@
+// Name and description of a layer or a version.
+import { useState } from 'react';
+import { asked, client } from '../api/client';
+import { Refusal } from '../api/refusal';
+import type { Layer, Version } from '../api/types';
+import { AskDialog } from '../parts/AskDialog';
+import { TextField } from '../parts/TextField';
+import { words } from '../words';
+
+const { layers: say } = words;
+
+interface Props {
+  title: string;
+  nameLabel: string;
+  was: { name: string; description: string };
+  onSave: (change: { name: string; description: string; comment: string }) => Promise<unknown>;
+  onClose: () => void;
+}
+
+function EditDialog({ title, nameLabel, was, onSave, onClose }: Props) {
+  const [name, setName] = useState(was.name);
+  const [description, setDescription] = useState(was.description);
+  const [wrong, setWrong] = useState<Refusal>();
+  return (
+    <AskDialog
+      title={title}
+      verb={words.frame.save}
+      onClose={onClose}
+      onDo={(comment) =>
+        onSave({ name, description, comment }).catch((error: unknown) => {
+          if (error instanceof Refusal) setWrong(error);
+          throw error;
+        })
+      }
+    >
+      <TextField required autoFocus label={nameLabel} value={name} onChange={setName} error={wrong?.field('/name')} />
+      <TextField
+        paragraph
+        label={say.description}
+        value={description}
+        onChange={setDescription}
+        error={wrong?.field('/description')}
+      />
+    </AskDialog>
+  );
+}
+
+export function EditLayerDialog({ layer, onClose }: { layer: Layer; onClose: () => void }) {
+  const at = { params: { path: { id: layer.id } } };
+  return (
+    <EditDialog
+      title={say.editTitle(layer.name)}
+      nameLabel={say.name}
+      was={layer}
+      onClose={onClose}
+      onSave={(body) => asked(client.PATCH('/api/v1/layers/{id}', { ...at, body }))}
+    />
+  );
+}
+
+export function EditVersionDialog({ version, onClose }: { version: Version; onClose: () => void }) {
+  const at = { params: { path: { id: version.id } } };
+  return (
+    <EditDialog
+      title={say.editTitle(version.name)}
+      nameLabel={say.versionName}
+      was={version}
+      onClose={onClose}
+      onSave={(body) => asked(client.PATCH('/api/v1/versions/{id}', { ...at, body }))}
+    />
+  );
+}

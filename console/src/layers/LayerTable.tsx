@@ -1,0 +1,123 @@
+// Layers as a table, for many of them: one line each, drawn as they come into sight.
+import { Checkbox } from '@patternfly/react-core';
+import { Link } from '@tanstack/react-router';
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useRef } from 'react';
+import type { Layer } from '../api/types';
+import { VersionStateLabel } from '../parts/StateLabel';
+import { When } from '../parts/When';
+import { bytes } from '../show/bytes';
+import { words } from '../words';
+import { LayerIcon } from './LayerIcon';
+import { useSummary } from './useSummary';
+
+const { layers: say } = words;
+const ROW = 45;
+const AHEAD = 12;
+
+interface Props {
+  layers: Layer[];
+  chosen: ReadonlySet<string>;
+  onToggle: (id: string) => void;
+}
+
+export function LayerTable({ layers, chosen, onToggle }: Props) {
+  const scroller = useRef<HTMLDivElement>(null);
+  // eslint-disable-next-line react-hooks/incompatible-library -- nothing here memoizes its functions
+  const list = useVirtualizer({
+    count: layers.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: AHEAD,
+  });
+  const shown = list.getVirtualItems();
+  const above = shown[0]?.start ?? 0;
+  const below = list.getTotalSize() - (shown.at(-1)?.end ?? 0);
+  return (
+    // What scrolls must be reachable by keyboard.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div ref={scroller} className="virtual table-scroll" tabIndex={0} role="region" aria-label={say.os}>
+      <table className="table" aria-rowcount={layers.length + 1}>
+        <thead>
+          <tr>
+            <td />
+            <th scope="col">{say.name}</th>
+            <th scope="col">{say.newest}</th>
+            <th scope="col">{say.stateColumn}</th>
+            <th scope="col" className="number">
+              {say.versions}
+            </th>
+            <th scope="col" className="number" title={say.sizeHelp}>
+              {say.size}
+            </th>
+            <th scope="col" className="number" title={say.storedHelp}>
+              {say.stored}
+            </th>
+            <th scope="col">{say.changed}</th>
+          </tr>
+        </thead>
+        <tbody>
+          <tr aria-hidden className="spacer" style={{ height: above }} />
+          {shown.map(({ index }) => {
+            const layer = layers[index]!;
+            return (
+              <Row
+                key={layer.id}
+                index={index}
+                layer={layer}
+                isChosen={chosen.has(layer.id)}
+                onToggle={() => onToggle(layer.id)}
+              />
+            );
+          })}
+          <tr aria-hidden className="spacer" style={{ height: below }} />
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface RowProps {
+  index: number;
+  layer: Layer;
+  isChosen: boolean;
+  onToggle: () => void;
+}
+
+function Row({ index, layer, isChosen, onToggle }: RowProps) {
+  const { newest, data, stored } = useSummary(layer);
+  return (
+    <tr aria-rowindex={index + 2} className={isChosen ? 'chosen' : undefined}>
+      <td>
+        <Checkbox
+          id={`select-${layer.id}`}
+          aria-label={say.select(layer.name)}
+          isChecked={isChosen}
+          onChange={onToggle}
+        />
+      </td>
+      <td data-label={say.name}>
+        <span className="table-name">
+          <LayerIcon name={layer.name} />
+          <Link to="/layers/os/$id" params={{ id: layer.id }}>
+            {layer.name}
+          </Link>
+        </span>
+      </td>
+      <td data-label={say.newest}>{newest?.name}</td>
+      <td data-label={say.stateColumn}>{newest && <VersionStateLabel state={newest.state} />}</td>
+      <td data-label={say.versions} className="number">
+        {layer.version_count}
+      </td>
+      <td data-label={say.size} className="number">
+        {data === undefined ? words.frame.none : bytes(data)}
+      </td>
+      <td data-label={say.stored} className="number">
+        {stored === undefined ? words.frame.none : bytes(stored)}
+      </td>
+      <td data-label={say.changed}>
+        <When at={layer.updated_at} />
+      </td>
+    </tr>
+  );
+}

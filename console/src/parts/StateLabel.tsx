@@ -1,0 +1,57 @@
+// The state of a version, a task or a machine, as a coloured word.
+import { Label, type LabelProps } from '@patternfly/react-core';
+import type { Power, TaskState, VersionState } from '../api/types';
+import { words } from '../words';
+
+type Look = Pick<LabelProps, 'color' | 'status'>;
+
+const VERSION: Record<VersionState, Look> = {
+  editing: { color: 'blue' },
+  finalizable: { status: 'warning' },
+  finalizing: { color: 'blue' },
+  deployable: { status: 'success' },
+  broken: { status: 'danger' },
+  deleting: { color: 'grey' },
+};
+
+const TASK: Record<TaskState, Look> = {
+  pending: { color: 'grey' },
+  running: { color: 'blue' },
+  action_required: { status: 'warning' },
+  canceling: { color: 'grey' },
+  done: { status: 'success' },
+  failed: { status: 'danger' },
+  canceled: { color: 'grey' },
+  stuck: { status: 'danger' },
+};
+
+const POWER: Record<Power, Look> = {
+  running: { status: 'success' },
+  off: { color: 'grey' },
+  absent: { status: 'danger' },
+  unknown: { status: 'warning' },
+};
+
+export function VersionStateLabel({ state }: { state: VersionState }) {
+  return (
+    <Label isCompact {...VERSION[state]}>
+      {words.layers.state[state]}
+    </Label>
+  );
+}
+
+export function TaskStateLabel({ state }: { state: TaskState }) {
+  return (
+    <Label isCompact {...TASK[state]}>
+      {words.tasks.state[state]}
+    </Label>
+  );
+}
+
+export function PowerLabel({ power }: { power: Power }) {
+  return (
+    <Label isCompact {...POWER[power]}>
+      {words.machines.power[power]}
+    </Label>
+  );
+}

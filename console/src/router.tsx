@@ -1,0 +1,195 @@
+// Every address of the console. What a page shows beyond its path (filter, sort, step of a wizard) stands in the query of
+// the address, so that any view can be sent to someone else.
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
+import type { LayerKind } from './api/types';
+import { Frame } from './frame/Frame';
+import { NotHerePage } from './frame/NotHere';
+import { SignedIn } from './session/SignedIn';
+
+const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+const oneOf =
+  <T extends string>(...values: T[]) =>
+  (value: unknown) =>
+    values.find((known) => known === value);
+
+/** What the query of an address says, all of it optional. */
+const optional =
+  <T,>(read: (search: Record<string, unknown>) => T) =>
+  (search: Record<string, unknown>): Partial<T> =>
+    read(search);
+
+const root = createRootRoute({ component: Outlet, notFoundComponent: NotHerePage });
+
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: '/setup',
+  validateSearch: optional((search) => ({ code: text(search.code) })),
+  component: lazyRouteComponent(() => import('./session/SetupPage'), 'SetupPage'),
+});
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: optional((search) => ({ to: text(search.to) })),
+  component: lazyRouteComponent(() => import('./session/SignInPage'), 'SignInPage'),
+});
+
+const signedIn = createRoute({ getParentRoute: () => root, id: 'signed-in', component: SignedIn });
+const framed = createRoute({ getParentRoute: () => signedIn, id: 'framed', component: Frame });
+const inFrame = () => framed;
+
+const home = createRoute({
+  getParentRoute: inFrame,
+  path: '/',
+  component: lazyRouteComponent(() => import('./home/HomePage'), 'HomePage'),
+});
+
+export const LAYER_SORTS = ['name', 'changed', 'created', 'versions'] as const;
+export const LAYER_STATES = ['deployable', 'open'] as const;
+const osLayers = createRoute({
+  getParentRoute: inFrame,
+  path: '/layers/os',
+  validateSearch: optional((search) => ({
+    q: text(search.q),
+    state: oneOf(...LAYER_STATES)(search.state),
+    sort: oneOf(...LAYER_SORTS)(search.sort),
+    down: search.down === true ? true : undefined,
+    view: oneOf('tiles', 'table')(search.view),
+  })),
+  component: lazyRouteComponent(() => import('./layers/OsLayersPage'), 'OsLayersPage'),
+});
+const kind = (path: 'platform' | 'app') =>
+  createRoute({
+    getParentRoute: inFrame,
+    path: `/layers/${path}`,
+    component: lazyRouteComponent(
+      () => import('./layers/KindPage'),
+      path === 'platform' ? 'PlatformLayersPage' : 'AppLayersPage',
+    ),
+  });
+const layer = createRoute({
+  getParentRoute: inFrame,
+  path: '/layers/os/$id',
+  validateSearch: optional((search) => ({ version: text(search.version) })),
+  component: lazyRouteComponent(() => import('./layers/LayerPage'), 'LayerPage'),
+});
+const createLayer = createRoute({
+  getParentRoute: inFrame,
+  path: '/create-os-layer',
+  validateSearch: optional((search) => ({ step: text(search.step) })),
+  component: lazyRouteComponent(() => import('./wizard/CreateLayerPage'), 'CreateLayerPage'),
+});
+const addVersion = createRoute({
+  getParentRoute: inFrame,
+  path: '/layers/os/$id/add-version',
+  validateSearch: optional((search) => ({ step: text(search.step), base: text(search.base) })),
+  component: lazyRouteComponent(() => import('./wizard/AddVersionPage'), 'AddVersionPage'),
+});
+
+const machines = createRoute({
+  getParentRoute: inFrame,
+  path: '/machines',
+  component: lazyRouteComponent(() => import('./machines/MachinesPage'), 'MachinesPage'),
+});
+const machine = createRoute({
+  getParentRoute: inFrame,
+  path: '/machines/$id',
+  validateSearch: optional((search) => ({ tab: oneOf('screen', 'files', 'serial')(search.tab) })),
+  component: lazyRouteComponent(() => import('./machines/MachinePage'), 'MachinePage'),
+});
+const screen = createRoute({
+  getParentRoute: () => signedIn,
+  path: '/machines/$id/screen',
+  component: lazyRouteComponent(() => import('./machines/ScreenPage'), 'ScreenPage'),
+});
+
+const connectors = createRoute({
+  getParentRoute: inFrame,
+  path: '/connectors',
+  component: lazyRouteComponent(() => import('./connectors/ConnectorsPage'), 'ConnectorsPage'),
+});
+const newConnector = createRoute({
+  getParentRoute: inFrame,
+  path: '/connectors/new',
+  component: lazyRouteComponent(() => import('./connectors/ConnectorPage'), 'NewConnectorPage'),
+});
+const connector = createRoute({
+  getParentRoute: inFrame,
+  path: '/connectors/$id',
+  component: lazyRouteComponent(() => import('./connectors/ConnectorPage'), 'ConnectorPage'),
+});
+
+const tasks = createRoute({
+  getParentRoute: inFrame,
+  path: '/tasks',
+  validateSearch: optional((search) => ({ state: text(search.state), layer: text(search.layer) })),
+  component: lazyRouteComponent(() => import('./tasks/TasksPage'), 'TasksPage'),
+});
+const task = createRoute({
+  getParentRoute: inFrame,
+  path: '/tasks/$id',
+  component: lazyRouteComponent(() => import('./tasks/TaskPage'), 'TaskPage'),
+});
+const audit = createRoute({
+  getParentRoute: inFrame,
+  path: '/audit',
+  validateSearch: optional((search) => ({ q: text(search.q) })),
+  component: lazyRouteComponent(() => import('./audit/AuditPage'), 'AuditPage'),
+});
+
+export const SETTINGS = ['repository', 'users', 'tokens', 'certificate'] as const;
+const settings = createRoute({
+  getParentRoute: inFrame,
+  path: '/settings',
+  beforeLoad: () => {
+    throw redirect({ to: '/settings/$section', params: { section: 'repository' } });
+  },
+});
+const settingsSection = createRoute({
+  getParentRoute: inFrame,
+  path: '/settings/$section',
+  component: lazyRouteComponent(() => import('./settings/SettingsPage'), 'SettingsPage'),
+});
+
+const tree = root.addChildren([
+  setup,
+  signIn,
+  signedIn.addChildren([
+    screen,
+    framed.addChildren([
+      home,
+      osLayers,
+      kind('platform'),
+      kind('app'),
+      layer,
+      createLayer,
+      addVersion,
+      machines,
+      machine,
+      connectors,
+      newConnector,
+      connector,
+      tasks,
+      task,
+      audit,
+      settings,
+      settingsSection,
+    ]),
+  ]),
+]);
+
+/** Layers that exist as pages, by kind. */
+export const LAYER_PAGES: Record<LayerKind, '/layers/os' | '/layers/platform' | '/layers/app'> = {
+  os: '/layers/os',
+  platform: '/layers/platform',
+  app: '/layers/app',
+};
+
+export function createConsoleRouter() {
+  return createRouter({ routeTree: tree, defaultPreload: 'intent', scrollRestoration: true });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createConsoleRouter>;
+  }
+}

@@ -1,0 +1,100 @@
+// The server's certificate, and another in its place.
+import { ActionGroup, Alert, Button, Form } from '@patternfly/react-core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { asked, client } from '../api/client';
+import { certificateQuery } from '../api/queries';
+import { asRefusal } from '../api/refusal';
+import type { Certificate } from '../api/types';
+import { tell } from '../frame/notices';
+import { Facts } from '../parts/Facts';
+import { ProblemAlert } from '../parts/ProblemAlert';
+import { Reading } from '../parts/Reading';
+import { TextField } from '../parts/TextField';
+import { exactly } from '../show/time';
+import { words } from '../words';
+
+const { settings: say } = words;
+
+export function CertificateSection() {
+  const certificate = useQuery(certificateQuery);
+  return (
+    <>
+      <p>{say.certificateLead}</p>
+      <Reading of={certificate}>{(shown) => <Shown certificate={shown} />}</Reading>
+      <Replace />
+    </>
+  );
+}
+
+function Shown({ certificate }: { certificate: Certificate }) {
+  const { subject, fingerprint, not_before, not_after, self_made } = certificate;
+  return (
+    <>
+      {self_made && <Alert component="p" isInline isPlain variant="info" title={say.selfMade} />}
+      <Facts
+        columns={2}
+        facts={[
+          [say.subject, subject],
+          [say.fingerprint, <code key="fingerprint" className="digest">{fingerprint}</code>],
+          [say.validFrom, exactly(not_before)],
+          [say.validTo, exactly(not_after)],
+        ]}
+      />
+    </>
+  );
+}
+
+function Replace() {
+  const queries = useQueryClient();
+  const [certificate, setCertificate] = useState('');
+  const [key, setKey] = useState('');
+  const replace = useMutation({
+    mutationFn: () => asked(client.PUT('/api/v1/certificate', { body: { certificate, key } })),
+    onSuccess: (shown) => {
+      queries.setQueryData(['certificate'], shown);
+      setCertificate('');
+      setKey('');
+      tell(say.replaced);
+    },
+  });
+  const wrong = replace.error ? asRefusal(replace.error) : undefined;
+  return (
+    <Form
+      className="narrow"
+      onSubmit={(event) => {
+        event.preventDefault();
+        replace.mutate();
+      }}
+    >
+      <h2>{say.replace}</h2>
+      <p>{say.replaceLead}</p>
+      <ProblemAlert error={replace.error} />
+      <TextField
+        required
+        paragraph
+        label={say.pemCertificate}
+        value={certificate}
+        onChange={setCertificate}
+        error={wrong?.field('/certificate')}
+        spellCheck={false}
+      />
+      <TextField
+        required
+        paragraph
+        label={say.pemKey}
+        help={say.pemKeyHelp}
+        value={key}
+        onChange={setKey}
+        error={wrong?.field('/key')}
+        spellCheck={false}
+        autoComplete="off"
+      />
+      <ActionGroup>
+        <Button type="submit" isLoading={replace.isPending} isDisabled={replace.isPending}>
+          {say.replace}
+        </Button>
+      </ActionGroup>
+    </Form>
+  );
+}

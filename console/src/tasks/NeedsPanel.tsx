@@ -1,0 +1,101 @@
+// What a person must do before the task goes on: the instruction, and buttons that do it.
+//
+// Whether the machine is off is known only by asking: while this is shown, machine and version are read every few seconds.
+import { Alert, Button } from '@patternfly/react-core';
+import { useQuery } from '@tanstack/react-query';
+import { machineQuery, versionQuery } from '../api/queries';
+import type { Machine, Task } from '../api/types';
+import { LinkButton } from '../parts/LinkButton';
+import { PowerLabel } from '../parts/StateLabel';
+import { FinalizeButton } from '../layers/FinalizeButton';
+import { PowerButtons } from '../machines/PowerButtons';
+import { words } from '../words';
+import { TaskButtons } from './TaskButtons';
+
+const { tasks: say } = words;
+const LOOK_MS = 4_000;
+
+interface Props {
+  task: Task;
+  needs: NonNullable<Task['needs']>;
+}
+
+export function NeedsPanel({ task, needs }: Props) {
+  const machineId = needs.machine_id ?? undefined;
+  const machine = useQuery({ ...machineQuery(machineId ?? ''), enabled: machineId !== undefined });
+  const version = useQuery({
+    ...versionQuery(task.version_id ?? ''),
+    enabled: Boolean(task.version_id),
+    refetchInterval: LOOK_MS,
+  });
+  const checking = machine.isFetching || version.isFetching;
+  return (
+    <div className="needs">
+      <p className="needs-text">
+        <Instruction text={needs.text} />
+      </p>
+      {needs.problem && (
+        <Alert component="p" isInline variant="warning" title={say.problem}>
+          {needs.problem}
+        </Alert>
+      )}
+      {machine.data && <MachineLine machine={machine.data} />}
+      <div className="buttons">
+        {machine.data?.has_screen && <ScreenButtons id={machine.data.id} />}
+        {machine.data && <PowerButtons machine={machine.data} only={needs.actions} />}
+        <Button
+          variant="secondary"
+          isDisabled={checking}
+          onClick={() => {
+            void machine.refetch();
+            void version.refetch();
+          }}
+        >
+          {say.checkAgain}
+        </Button>
+        {version.data && needs.actions.includes('finalize') && <FinalizeButton version={version.data} />}
+        <TaskButtons task={task} />
+      </div>
+    </div>
+  );
+}
+
+function ScreenButtons({ id }: { id: string }) {
+  return (
+    <>
+      <LinkButton variant="secondary" to="/machines/$id" params={{ id }} search={{ tab: 'screen' }}>
+        {say.openScreen}
+      </LinkButton>
+      <LinkButton variant="secondary" to="/machines/$id" params={{ id }} search={{ tab: 'files' }}>
+        {say.attach}
+      </LinkButton>
+    </>
+  );
+}
+
+function MachineLine({ machine }: { machine: Machine }) {
+  return (
+    <p className="needs-machine">
+      <PowerLabel power={machine.power} /> <span className="name">{machine.name}</span>
+      {machine.detail && <span className="quiet"> {machine.detail}</span>}
+    </p>
+  );
+}
+
+/** The server's text, with the names in it (in single quotes) set apart from the words. */
+function Instruction({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(/('[^']*')/).map((part, index) =>
+        // Parts have no identity but their place.
+        part.startsWith("'") ? (
+          <span key={index} className="name">
+            {part}
+          </span>
+        ) : (
+          part
+        ),
+      )}
+    </>
+  );
+}

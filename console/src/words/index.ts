@@ -1,0 +1,13 @@
+// Every English word the console shows, by area. Words that the server sends are shown as they come.
+import { audit } from './audit';
+import { connectors } from './connectors';
+import { frame } from './frame';
+import { home } from './home';
+import { layers } from './layers';
+import { machines } from './machines';
+import { session } from './session';
+import { settings } from './settings';
+import { tasks } from './tasks';
+import { wizard } from './wizard';
+
+export const words = { audit, connectors, frame, home, layers, machines, session, settings, tasks, wizard };

@@ -1,0 +1,23 @@
+// Words of first start, sign-in and passwords.
+export const session = {
+  setup: 'Set up Shale',
+  setupLead: 'This server is new. Make its first administrator, who can then make all other users.',
+  code: 'Set-up code',
+  codeHelp: 'Printed by shaled when it started, on its terminal or in the journal: journalctl -u shaled',
+  name: 'User name',
+  password: 'Password',
+  passwordHelp: 'Long is strong: a few words that only you put together.',
+  again: 'Password again',
+  differ: 'The two passwords differ.',
+  makeAdministrator: 'Make administrator',
+  setupDone: 'This server has been set up. Sign in with your name and password.',
+  toSignIn: 'Go to sign-in',
+  signIn: 'Sign in',
+  signInLead: 'Operating-system images as layers with versions.',
+  slowed: (seconds: string) => `Too many tries. Wait ${seconds} seconds, then try again.`,
+  version: (version: string) => `Shale ${version}`,
+  changePassword: 'Change password',
+  oldPassword: 'Old password',
+  newPassword: 'New password',
+  passwordChanged: 'Your password has been changed.',
+};
