@@ -38,7 +38,8 @@ impl Pool {
     pub fn run(&self, method: &str, params: &[Value]) -> Result<String> {
         let task = self.call(&format!("Async.{method}"), params)?;
         let task = task.as_str().unwrap_or_default();
-        let ended = wait(self, task, method, &|_| std::ops::ControlFlow::Continue(()));
+        // While nobody knows whether it has ended, the pool must go on telling that it runs.
+        let ended = wait(self, task, method, &|_| std::ops::ControlFlow::Continue(()))?;
         // One that cannot be destroyed is forgotten by the pool after an hour.
         let _ = self.call("task.destroy", &[json!(task)]);
         ended
@@ -67,7 +68,7 @@ impl<'a> Transfer<'a> {
 
     /// Waits for the end of the transfer, which alone tells whether it succeeded.
     pub fn wait(&self, what: &str, watch: Watch) -> Result<()> {
-        wait(self.pool, &self.task, what, watch).map(drop)
+        wait(self.pool, &self.task, what, watch)?.map(drop)
     }
 
     /// Why the transfer failed, if its task tells before `watch` says stop.
@@ -94,8 +95,8 @@ impl Drop for Transfer<'_> {
     }
 }
 
-/// Waits for the end of a task.
-fn wait(pool: &Pool, task: &str, what: &str, watch: Watch) -> Result<String> {
+/// Waits for the end of a task. The inner result is how it ended; the outer error, why that is not known.
+fn wait(pool: &Pool, task: &str, what: &str, watch: Watch) -> Result<Result<String>> {
     let classes = [format!("task/{task}")];
     let mut token = String::new();
     loop {
@@ -105,11 +106,11 @@ fn wait(pool: &Pool, task: &str, what: &str, watch: Watch) -> Result<String> {
         let seen = pool.call("task.get_record", &[json!(task)]).and_then(record::one::<Task>);
         let seen = seen.map_err(|e| if fault::is_gone(&e) { lost(what, e) } else { e })?;
         match seen.status.as_str() {
-            "success" => return Ok(result(&seen.result)),
+            "success" => return Ok(Ok(result(&seen.result))),
             "failure" | "cancelled" => {
                 let cancelled = ["TASK_CANCELLED".to_owned()];
                 let info = if seen.error_info.is_empty() { &cancelled[..] } else { &seen.error_info };
-                return Err(fault_of_task(what, info));
+                return Ok(Err(fault_of_task(what, info)));
             }
             _ => token = happened(pool, &classes, &token, WAIT)?.token,
         }

@@ -25,11 +25,6 @@ fn read(bench: &Bench, connector: &dyn Connector) -> Changes {
     connector.open_changes(&bench.tag, &go_on).unwrap()
 }
 
-fn add_nbd(bench: &Bench) {
-    let purpose = xapi_sim::value::Value::strings(["nbd"]);
-    bench.sim.set("network", &bench.sim.network(), "purpose", purpose);
-}
-
 #[test]
 fn nothing_has_changed_on_a_disk_that_was_only_made() {
     let bench = Bench::new();
@@ -42,7 +37,7 @@ fn nothing_has_changed_on_a_disk_that_was_only_made() {
 #[test]
 fn changed_blocks_and_nbd_bring_what_changed_and_no_more() {
     let bench = Bench::new();
-    add_nbd(&bench);
+    bench.add_nbd();
     let connector = bench.connect();
     let disk = bench.disk();
     let expected = worked(&bench, &*connector, &disk);
@@ -91,7 +86,7 @@ fn each_way_that_fails_is_followed_by_the_next_and_the_end_is_right() {
     for (nbd, (call, fault, expected_way)) in cases {
         let bench = Bench::new();
         if nbd {
-            add_nbd(&bench);
+            bench.add_nbd();
         }
         let connector = bench.connect();
         let disk = bench.disk();

@@ -6,6 +6,7 @@ use shale_disk::Disk;
 use xapi_sim::{Fault, value::Value};
 
 use crate::bench::{Bench, go_on, run_once, spec};
+use crate::outside::Administrator;
 
 #[test]
 fn a_machine_is_made_found_by_another_connector_run_and_removed_without_trace() {
@@ -178,38 +179,10 @@ fn a_disk_deleted_by_somebody_is_told() {
     let connector = bench.connect();
     bench.make(&*connector, &bench.disk()).unwrap();
     let vdi = bench.packaging_disk();
-    let plain = xapi_client(&bench);
-    plain.call("VDI.destroy", &vdi);
+    Administrator::of(&bench.settings()).call("VDI.destroy", &[json!(vdi)]);
     let seen = connector.observe(&bench.tag).unwrap();
     assert!(seen.detail.unwrap().contains("was deleted"));
     assert_eq!(connector.open_changes(&bench.tag, &go_on).err().unwrap().kind(), ErrorKind::Damaged);
     connector.remove(&bench.tag).unwrap();
     bench.is_clean(&*connector);
-}
-
-/// Somebody else, with curl.
-struct Client {
-    url: String,
-    session: String,
-}
-
-fn xapi_client(bench: &Bench) -> Client {
-    let mut client = Client { url: format!("{}/jsonrpc", bench.sim.url()), session: String::new() };
-    client.session = client.ask("session.login_with_password", &["root", "password"]);
-    client
-}
-
-impl Client {
-    fn call(&self, method: &str, reference: &str) {
-        self.ask(method, &[&self.session, reference]);
-    }
-
-    fn ask(&self, method: &str, params: &[&str]) -> String {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let answer =
-            std::process::Command::new("curl").args(["-sS", "-d", &body, &self.url]).output().unwrap();
-        let answer: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
-        assert!(answer.get("error").is_none(), "{answer}");
-        answer["result"].as_str().unwrap_or_default().to_owned()
-    }
 }

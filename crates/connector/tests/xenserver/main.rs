@@ -1,11 +1,16 @@
-//! The `xenserver` connector against a simulated pool without guests: what it makes there, and what it does when
-//! something goes wrong. With guests: `tests/conforms.rs`.
+//! The `xenserver` connector against a simulated pool: what it makes there, and what it does when something goes wrong;
+//! and, with a guest that boots there, the conformance suite.
 
 mod bench;
 mod changes;
-mod faults;
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod facts;
+#[path = "../guest/mod.rs"]
+mod guest;
+mod guests;
 mod machines;
+mod outside;
 mod pools;
-mod sweep;
 mod tests_and_choices;
 mod uploads;

@@ -36,7 +36,7 @@ fn a_pool_that_has_all_is_told_of_line_by_line() {
     assert!(line(&checks, "version").detail.contains("XenServer 8.4.0, XenAPI 2.21"));
     assert!(line(&checks, "pool").detail.contains("2 host(s)"));
     assert!(line(&checks, "template").detail.contains("BIOS"));
-    bench.sim.set("network", &bench.sim.network(), "purpose", Value::strings(["nbd"]));
+    bench.add_nbd();
     assert_eq!(line(&connector.test(), "transfers").outcome, Outcome::Ok);
 }
 
