@@ -23,6 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("api", &["model"]),
     ("server", &["model", "task", "disk", "store", "volume", "connector", "api"]),
     ("cli", &["api"]),
+    ("guest", &[]),
     ("xapi-sim", &["disk"]),
     ("tests", &[]),
 ];

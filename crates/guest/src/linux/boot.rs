@@ -1,0 +1,67 @@
+//! Kernels, and whether everything is written that starts them.
+//!
+//! ```text
+//!  /boot/vmlinuz-R, /lib/modules/R/vmlinuz                        the kernel of release R
+//!  /boot/initrd.img-R (Debian) initramfs-R.img (Fedora) initrd-R (openSUSE)   its initramfs
+//!  /boot/grub/grub.cfg, /boot/grub2/grub.cfg                      GRUB's menu, names R …
+//!  /boot/loader/entries/*.conf                                    … or reads these, which name R
+//!  initrd.img-R.new, grub.cfg.new                                 half written
+//! ```
+
+use super::root::Root;
+use crate::facts::{Kernel, LinuxFacts};
+use std::collections::BTreeSet;
+
+const MENUS: &[&str] = &["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
+const ENTRIES: &str = "/boot/loader/entries";
+/// Programs that write boot files, as the kernel shortens their names.
+const WRITERS: &[&str] =
+    &["update-initramf", "mkinitramfs", "dracut", "mkinitcpio", "grub-mkconfig", "grub2-mkconfig"];
+
+pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
+    let running = root.text("/proc/sys/kernel/osrelease").map(|release| release.trim().to_owned());
+    facts.running_kernel = running.filter(|release| !release.is_empty());
+    let files = root.names("/boot");
+    let menu = menu(root);
+    facts.kernels = releases(root, &files)
+        .into_iter()
+        .map(|release| Kernel {
+            has_initramfs: ["initrd.img-R", "initramfs-R.img", "initrd-R", "initrd-R.img"]
+                .iter()
+                .any(|name| files.contains(&name.replace('R', &release))),
+            in_menu: menu.as_ref().map(|menu| menu.contains(&release)),
+            release,
+        })
+        .collect();
+    facts.boot_leftovers = files
+        .iter()
+        .filter(|name| name.starts_with("init") && name.ends_with(".new"))
+        .map(|name| format!("/boot/{name}"))
+        .chain(MENUS.iter().map(|menu| format!("{menu}.new")).filter(|file| root.has(file)))
+        .collect();
+    facts.boot_writers = root
+        .processes()
+        .into_iter()
+        .filter(|(name, _)| WRITERS.contains(&name.as_str()))
+        .map(|(name, pid)| format!("{name} ({pid})"))
+        .collect();
+}
+
+/// The releases of the kernels that can be started. Rescue kernels are copies of the one that installed the system.
+fn releases(root: &Root, files: &[String]) -> BTreeSet<String> {
+    let boot =
+        files.iter().filter_map(|name| name.strip_prefix("vmlinuz-").or(name.strip_prefix("vmlinux-")));
+    let boot = boot.filter(|release| !release.contains("rescue") && !release.ends_with(".old"));
+    let modules = root.names("/lib/modules");
+    let modules = modules.iter().filter(|release| root.has(&format!("/lib/modules/{release}/vmlinuz")));
+    boot.map(str::to_owned).chain(modules.cloned()).collect()
+}
+
+/// All that the boot menu says; nothing where there is none that we can read.
+fn menu(root: &Root) -> Option<String> {
+    let mut menu = MENUS.iter().find_map(|path| root.text(path))?;
+    for entry in root.names(ENTRIES).iter().filter(|name| name.ends_with(".conf")) {
+        menu += &root.text(&format!("{ENTRIES}/{entry}")).unwrap_or_default();
+    }
+    Some(menu)
+}
