@@ -31,7 +31,14 @@ pub fn permitted(actions: &[Action], name: &str) -> Result<(), String> {
 type Answer = Result<(), String>;
 
 fn action(name: &'static str, rule: Answer) -> Action {
-    Action { name, allowed: rule.is_ok(), reason: rule.err() }
+    Action::of(name, rule)
+}
+
+impl Action {
+    /// The action `name`, allowed unless a rule says why not.
+    pub(crate) fn of(name: &'static str, rule: Result<(), String>) -> Self {
+        Self { name, allowed: rule.is_ok(), reason: rule.err() }
+    }
 }
 
 /// What is known of a layer.
@@ -259,7 +266,7 @@ pub struct MachineFacts {
 }
 
 impl MachineFacts {
-    /// `power_on`, `shut_down`, `power_off`.
+    /// `power_on`, `shut_down`, `power_off`, `attach_files`.
     pub fn actions(&self) -> Vec<Action> {
         let on = self.free().and(match self.power {
             Power::Running => Err(format!("The machine '{}' is already running.", self.name)),
@@ -270,7 +277,12 @@ impl MachineFacts {
             Power::Off => Err(format!("The machine '{}' is not running: power it on first.", self.name)),
             other => is_off(&self.name, other),
         });
-        vec![action("power_on", on), action("shut_down", running.clone()), action("power_off", running)]
+        vec![
+            action("power_on", on),
+            action("shut_down", running.clone()),
+            action("power_off", running),
+            action("attach_files", self.free()),
+        ]
     }
 
     /// A person may touch the machine only while it is theirs: neither while it is made nor while it is taken from.
@@ -469,10 +481,10 @@ mod tests {
     #[test]
     fn a_machine_is_its_persons_only_between_set_up_and_finalize() {
         for (state, power, expected) in [
-            (Finalizable, Power::Off, "power_on"),
-            (Finalizable, Power::Running, "shut_down power_off"),
-            (Finalizable, Power::Absent, ""),
-            (Finalizable, Power::Unknown, ""),
+            (Finalizable, Power::Off, "power_on attach_files"),
+            (Finalizable, Power::Running, "shut_down power_off attach_files"),
+            (Finalizable, Power::Absent, "attach_files"),
+            (Finalizable, Power::Unknown, "attach_files"),
             (Editing, Power::Off, ""),
             (Finalizing, Power::Off, ""),
             (Deleting, Power::Running, ""),

@@ -5,7 +5,7 @@
 //!   version  states and what may change them         machine  a packaging machine's name
 //!   name     what things may be called               message  the sentences people read
 //!   action   what may be done with a thing right now, and why the rest may not
-//!   role     who may do what
+//!   role     who may do what                     upload   files on their way to the server
 //! ```
 //!
 //! The server asks these rules before it acts and shows their answers; console and command line only render them.
@@ -17,6 +17,7 @@ pub mod message;
 mod name;
 mod role;
 mod size;
+mod upload;
 mod version;
 
 pub use action::{
@@ -30,4 +31,5 @@ pub use name::{
 };
 pub use role::{Need, Role, UserFacts, lacking, need, within_role};
 pub use size::{DEFAULT_GIB, GIB, MAX_GIB, MIN_GIB, layer_size};
+pub use upload::UploadFacts;
 pub use version::{Refusal, VersionEvent, VersionState, default_base};

@@ -68,6 +68,7 @@ pub fn need(operation: &str) -> Need {
         "list_machines" | "show_machine" | "read_serial_log" => Role::Reader,
         "list_tasks" | "show_task" | "list_task_log" | "watch_events" => Role::Reader,
         "list_connectors" | "show_connector" | "list_connector_kinds" => Role::Reader,
+        "list_uploads" | "show_upload" => Role::Reader,
         "show_repository" | "examine_server" | "show_server" => Role::Reader,
         "create_layer" | "edit_layer" | "delete_layer" => Role::Editor,
         "add_version" | "edit_version" | "delete_version" => Role::Editor,
@@ -76,6 +77,7 @@ pub fn need(operation: &str) -> Need {
         // A screen takes key strokes, too.
         "power_on_machine" | "shut_down_machine" | "power_off_machine" | "open_screen" => Role::Editor,
         "cancel_task" | "retry_task" => Role::Editor,
+        "create_upload" | "append_upload" | "delete_upload" => Role::Editor,
         "test_connector" => Role::Editor,
         _ => Role::Administrator,
     };
@@ -122,8 +124,8 @@ impl UserFacts {
     /// `edit`, `delete`.
     pub fn actions(&self) -> Vec<Action> {
         vec![
-            Action { name: "edit", allowed: true, reason: None },
-            Action { name: "delete", allowed: !self.is_last(), reason: self.is_last().then(|| self.last()) },
+            Action::of("edit", Ok(())),
+            Action::of("delete", if self.is_last() { Err(self.last()) } else { Ok(()) }),
         ]
     }
 

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use shale_server::app::App;
 use shale_server::place::Place;
-use shale_server::{export_disk, http, sweep, tend};
+use shale_server::{export_disk, http, requests, sweep, tend};
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,7 @@ fn serve(args: Serve) -> Result<()> {
         app.engine.launch_open().await.map_err(shown)?;
         tokio::spawn(sweep::forever(app.world.clone()));
         tokio::spawn(tend::forever(app.clone()));
+        tokio::spawn(requests::clear_uploads(app.clone()));
         let socket = app.world.place.socket();
         let token = app.world.place.root().join("token");
         let ready = move |doors: http::Doors| {

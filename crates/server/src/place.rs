@@ -9,6 +9,7 @@
 //!     tls/            the server's own certificate and key, made at the first start
 //!     catalog.db      layers, versions, connectors, tasks, audit (SQLite)
 //!     repository/     what layers are made of
+//!     uploads/<id>    files on their way here, as far as they have come
 //!     connectors/<id>/  what a connector keeps on this host: its machines
 //! ```
 
@@ -86,6 +87,16 @@ impl Place {
     /// The key that secrets in the catalog are sealed with.
     pub fn seal_key(&self) -> PathBuf {
         self.root.join("seal.key")
+    }
+
+    /// Where uploads are.
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// An upload's file.
+    pub fn upload(&self, id: Uuid) -> PathBuf {
+        self.uploads().join(id.to_string())
     }
 
     /// A folder of its own to try a connector in; gone when the value is dropped.

@@ -4,14 +4,14 @@
 //! before they act.
 
 use crate::app::App;
-use crate::catalog::{ConnectorRow, LayerRow, TaskRow, TokenRow, Tx, UserRow, VersionRow, Window};
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, TokenRow, Tx, UploadRow, UserRow, VersionRow, Window};
 use crate::error::{Error, Result};
 use crate::jobs::claims_layer;
 use shale_api as api;
 use shale_connector::{Observed, Power as Seen, Tag};
 use shale_model::{
-    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, Role, TaskFacts, TaskPhase, UserFacts,
-    VersionFacts, VersionState,
+    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, Role, TaskFacts, TaskPhase, UploadFacts,
+    UserFacts, VersionFacts, VersionState,
 };
 use shale_task::{Ending, State, StepState, Summary};
 use std::time::Duration;
@@ -390,5 +390,26 @@ pub fn token(row: TokenRow) -> api::Token {
         expires_at: row.expires_at,
         last_used_at: row.last_used_at,
         actions: shown("token", vec![Action { name: "delete", allowed: true, reason: None }]),
+    }
+}
+
+/// What is known of an upload.
+pub fn upload_facts(app: &App, row: &UploadRow) -> UploadFacts {
+    // A file that is gone has nothing.
+    let received = std::fs::metadata(app.world.place.upload(row.id)).map_or(0, |found| found.len());
+    UploadFacts { name: row.name.clone(), size: row.size, received, in_use: row.task_id.is_some() }
+}
+
+/// An upload as people see it.
+pub fn upload(app: &App, row: UploadRow) -> api::Upload {
+    let facts = upload_facts(app, &row);
+    api::Upload {
+        id: row.id,
+        name: row.name,
+        size: row.size,
+        received: facts.received,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        actions: shown("upload", facts.actions()),
     }
 }

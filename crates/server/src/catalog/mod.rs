@@ -15,6 +15,7 @@ mod layers;
 mod sessions;
 mod tasks;
 mod tokens;
+mod uploads;
 mod users;
 mod versions;
 
@@ -24,6 +25,7 @@ pub use layers::LayerRow;
 pub use sessions::{LONGEST, SessionRow};
 pub use tasks::{TaskFilter, TaskRow};
 pub use tokens::TokenRow;
+pub use uploads::UploadRow;
 pub use users::UserRow;
 pub use versions::{Finished, VersionRow};
 

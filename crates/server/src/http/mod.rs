@@ -18,6 +18,7 @@ mod session;
 mod system;
 mod tasks;
 mod tokens;
+mod uploads;
 mod users;
 mod versions;
 
@@ -53,6 +54,7 @@ const BODY_LIMIT: usize = 1 << 20;
         (name = "connectors", description = "Stored values that tell how to reach a platform."),
         (name = "repository", description = "Where versions are stored."),
         (name = "access", description = "Who may come in: sessions, users, tokens."),
+        (name = "uploads", description = "Files on their way to the server: sent in parts, taken up where they broke off."),
         (name = "events", description = "What changes, as it changes."),
         (name = "system", description = "The server itself.")
     ),
@@ -99,6 +101,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(users::show, users::edit, users::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::delete))
+        .routes(routes!(uploads::list, uploads::create))
+        .routes(routes!(uploads::show, uploads::append, uploads::delete))
         .routes(routes!(events::stream))
         .routes(routes!(system::audit))
         .routes(routes!(system::doctor))

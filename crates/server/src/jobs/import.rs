@@ -1,7 +1,7 @@
 //! `import_os_layer`: a disk becomes the first version of an OS layer.
 
 use super::{OrFail, RESERVE, change};
-use crate::catalog::{Finished, LayerRow, VersionRow, now};
+use crate::catalog::{Finished, LayerRow, UploadRow, VersionRow, now};
 use crate::stored::{Imported, firmware_of};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct ImportInput {
     pub version_id: Uuid,
     /// The disk, on this host.
     pub file: PathBuf,
+    /// The upload that this is, if it is one: it goes when the import is done.
+    #[serde(default)]
+    pub upload_id: Option<Uuid>,
     /// What the disk is, when somebody said so.
     #[serde(default)]
     pub format: Option<String>,
@@ -47,7 +50,13 @@ impl Step<World> for Reserve {
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         let input: ImportInput = cx.input_as()?;
-        change(world, async |tx| LayerRow::delete(tx, input.layer_id).await)
+        change(world, async |tx| {
+            if let Some(upload) = input.upload_id {
+                // It is there for another try.
+                UploadRow::claim(tx, upload, None).await?;
+            }
+            LayerRow::delete(tx, input.layer_id).await
+        })
     }
 }
 
@@ -107,7 +116,13 @@ impl Step<World> for Commit {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: ImportInput = cx.input_as()?;
-        commit(world, cx, Store.name(), input.version_id, VersionEvent::Imported)
+        let done = commit(world, cx, Store.name(), input.version_id, VersionEvent::Imported)?;
+        if let Some(upload) = input.upload_id {
+            // The layer is there: what is left of its upload can wait for the next clearing.
+            let _ = change(world, async |tx| UploadRow::delete(tx, upload).await);
+            let _ = std::fs::remove_file(world.place.upload(upload));
+        }
+        Ok(done)
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {

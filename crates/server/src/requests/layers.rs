@@ -1,8 +1,9 @@
 //! Making, changing and deleting layers.
 
+use super::uploads::usable;
 use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule};
 use crate::app::App;
-use crate::catalog::{LayerRow, TaskRow, Tx, VersionRow, Window, now};
+use crate::catalog::{LayerRow, TaskRow, Tx, UploadRow, VersionRow, Window, now};
 use crate::error::{Error, Result};
 use crate::jobs::{DeleteLayerInput, Doomed, ImportInput, reserved};
 use crate::view::{self, Scene};
@@ -23,9 +24,9 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
             "Platform and app layers cannot be made in this release: create an OS layer.",
         ));
     }
-    let file = match &new.source {
-        ImportSource::File(file) => importable(file)?,
-        ImportSource::Upload(_) => return Err(Error::unsupported("Uploads cannot be imported yet.")),
+    let (file, upload) = match &new.source {
+        ImportSource::File(file) => (importable(file)?, None),
+        ImportSource::Upload(id) => (usable(app, &mut tx, *id, "/source/upload").await?, Some(*id)),
     };
     if let Some(name) = &new.format {
         super::format(name)?;
@@ -43,6 +44,7 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
         layer_id: new.id,
         version_id: new.version.id,
         file,
+        upload_id: upload,
         format: new.format.clone(),
         drop_free_space: new.drop_free_space,
     };
@@ -57,8 +59,14 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
         comment: &new.comment,
     };
     let task = task.insert(&mut tx, &reserved()).await?;
+    if let Some(upload) = upload {
+        UploadRow::claim(&mut tx, upload, Some(task.id)).await?;
+    }
     audit(&mut tx, actor, "create_layer", ("layer", new.id, &new.name), &new.comment).await?;
     tx.commit().await?;
+    if let Some(upload) = upload {
+        app.feed.publish("upload", upload, false);
+    }
     created(app, new.id, task).await
 }
 

@@ -14,6 +14,7 @@ mod repository;
 mod sessions;
 mod tasks;
 mod tokens;
+mod uploads;
 mod users;
 mod versions;
 
@@ -23,6 +24,7 @@ pub use repository::{check_repository, collect_garbage};
 pub use sessions::{Opened, actor_of, change_password, set_up, sign_in, sign_out};
 pub use tasks::{cancel_task, retry_task};
 pub use tokens::{create_token, delete_token};
+pub use uploads::{append_upload, clear_uploads, create_upload, delete_upload};
 pub use users::{create_user, delete_user, edit_user};
 pub use versions::{
     MachineOrder, add_version, command_machine, delete_version, edit_version, export_version, finalize,

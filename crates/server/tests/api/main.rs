@@ -16,4 +16,5 @@ mod roles;
 mod schema;
 mod screen;
 mod service;
+mod uploads;
 mod versions;

@@ -88,8 +88,23 @@ impl Service {
 
     /// Sends a request below `/api/v1` and holds the answer against the contract.
     pub async fn send(&self, method: &str, path: &str, kind: &str, body: impl Into<Body>) -> Reply {
+        self.send_with(method, path, kind, &[], body).await
+    }
+
+    /// The same with more headers.
+    pub async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Reply {
         let path = format!("{V1}{path}");
-        let request = Request::builder().method(method).uri(&path).header("content-type", kind);
+        let mut request = Request::builder().method(method).uri(&path).header("content-type", kind);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let response = self.raw(request.body(body.into()).unwrap()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();

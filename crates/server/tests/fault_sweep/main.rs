@@ -113,7 +113,14 @@ fn jobs_of(kind: &str) -> Vec<Job> {
 
 fn import(bench: &Bench) -> Value {
     let file = bench.path("disk.raw");
-    json(ImportInput { layer_id: NEW_LAYER, version_id: NEW, file, format: None, drop_free_space: true })
+    json(ImportInput {
+        layer_id: NEW_LAYER,
+        version_id: NEW,
+        file,
+        upload_id: None,
+        format: None,
+        drop_free_space: true,
+    })
 }
 
 fn add_version(_: &Bench) -> Value {
