@@ -37,6 +37,12 @@ impl Head {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// An answer with one header, for tests.
+    #[cfg(test)]
+    pub fn with(name: &str, value: &str) -> Self {
+        Self { status: 302, reason: "Found".into(), headers: vec![(name.into(), value.into())] }
+    }
+
     /// Bytes of the body, where told.
     fn length(&self) -> Option<u64> {
         self.header("content-length")?.trim().parse().ok()
@@ -193,4 +199,64 @@ pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
         out.push_str(&format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What becomes of an answer: the head and the body of at most 100 bytes.
+    fn read(answer: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut host, _) = listener.accept().unwrap();
+                // It may be hung up on before it has said all.
+                let _ = host.write_all(answer);
+                let _ = host.shutdown(std::net::Shutdown::Write);
+                let _ = io::copy(&mut host, &mut io::sink());
+            });
+            let mut connection = Connection::open(&address, &Trust::new(&[]).unwrap()).unwrap();
+            connection.ask("GET", "/", None).unwrap();
+            let head = connection.answer()?;
+            let body = connection.body(&head, 100)?;
+            Ok((head.status, body))
+        })
+    }
+
+    #[test]
+    fn a_body_ends_by_its_length_or_with_the_connection() {
+        assert_eq!(read(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap(), (200, b"hi".to_vec()));
+        assert_eq!(read(b"HTTP/1.0 404 Not Found\r\n\r\nno").unwrap(), (404, b"no".to_vec()));
+    }
+
+    #[test]
+    fn answers_that_are_short_endless_or_nonsense_are_errors() {
+        let endless = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"x: y\r\n".repeat(20_000)].concat();
+        let long = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 101]].concat();
+        let table: [&[u8]; 8] = [
+            b"",
+            b"HTTP/1.1 200",
+            b"SSH-2.0-OpenSSH\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nhi",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            &endless,
+            &long,
+        ];
+        for answer in table {
+            let shown = String::from_utf8_lossy(&answer[..answer.len().min(60)]).into_owned();
+            assert!(read(answer).is_err(), "{shown}");
+        }
+    }
+
+    #[test]
+    fn values_in_a_query_are_encoded() {
+        let query = with_query("/console?uuid=1", &[("session_id", "OpaqueRef:1&x")]);
+        assert_eq!(query, "/console?uuid=1&session_id=OpaqueRef%3A1%26x");
+        assert_eq!(with_query("/import_raw_vdi", &[("vdi", "a")]), "/import_raw_vdi?vdi=a");
+    }
 }

@@ -44,7 +44,10 @@ impl Reader {
     }
 
     fn open_at(place: &NbdPlace) -> Result<Self> {
-        let failed = |e| Error::disk(format!("the disk cannot be read by NBD from '{}'", place.address), e);
+        let failed = |e| {
+            let what = format!("the disk cannot be read by NBD from '{}'", place.address);
+            Error::new(ErrorKind::Io, format!("{what}: {}", without_session(&e, &place.exportname)))
+        };
         let port = u16::try_from(place.port).map_err(|e| {
             Error::new(ErrorKind::Io, format!("the pool serves NBD on port {}", place.port)).with_source(e)
         })?;
@@ -84,6 +87,13 @@ impl Reader {
             .read_many(ranges.iter().cloned(), take)
             .map_err(|e| Error::disk("the disk cannot be read by NBD", e))
     }
+}
+
+/// What went wrong. A server may repeat the export's name, in which the session is as good as a password.
+fn without_session(e: &shale_disk::Error, export: &str) -> String {
+    let session = export.split_once("session_id=").map_or(export, |(_, session)| session);
+    let text = std::error::Error::source(e).map_or_else(|| e.to_string(), |cause| format!("{e}: {cause}"));
+    if session.is_empty() { text } else { text.replace(session, "…") }
 }
 
 /// Reads ranges over several connections. `take` is given where, and the bytes there, in any order.
@@ -143,4 +153,24 @@ fn parts(start: u64, end: u64) -> impl Iterator<Item = Range<u64>> {
         at = stop;
         (!part.is_empty()).then_some(part)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_in_an_exports_name_is_not_in_what_is_told() {
+        let said = "the NBD server refuses; it says: no export /1234?session_id=OpaqueRef:secret here";
+        let error = shale_disk::Error::new(shale_disk::ErrorKind::Unsupported, said);
+        let told = without_session(&error, "/1234?session_id=OpaqueRef:secret");
+        assert!(told.contains("/1234") && !told.contains("secret"), "{told}");
+    }
+
+    #[test]
+    fn ranges_are_fetched_in_parts_that_cover_them_once() {
+        let found: Vec<_> = parts(PART - 512, 2 * PART + 1).collect();
+        assert_eq!(found, [PART - 512..PART, PART..2 * PART, 2 * PART..2 * PART + 1]);
+        assert_eq!(parts(5, 5).count(), 0);
+    }
 }

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use shale_disk::{Content, Disk, Extent};
 
@@ -93,10 +94,11 @@ fn unnamed(folder: &Path) -> Result<File> {
     if let Ok(file) = rustix::fs::open(folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
         return Ok(file.into());
     }
-    let path = folder.join(format!("spool-{}", std::process::id()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("spool-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let path = folder.join(name);
     let failed = |e| Error::io(format!("cannot make a file in '{}'", folder.display()), e);
-    let file =
-        File::options().read(true).write(true).create(true).truncate(true).open(&path).map_err(failed)?;
+    let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(failed)?;
     std::fs::remove_file(&path).map_err(failed)?;
     Ok(file)
 }

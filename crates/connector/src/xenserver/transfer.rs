@@ -188,3 +188,49 @@ fn reason(transfer: &Transfer, seen: Error) -> Error {
         None => seen,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::Memory;
+    use super::super::settings::Settings;
+    use super::*;
+
+    fn pool(address: &str, https_transfers: bool) -> Pool {
+        let (address, user) = (address.to_owned(), "root".to_owned());
+        let settings =
+            Settings { address, user, https_transfers, allow_plain_http: true, ..Settings::default() };
+        Pool::new(settings, Memory::in_folder(std::path::Path::new("/nonexistent"))).unwrap()
+    }
+
+    #[test]
+    fn disks_travel_as_the_settings_say() {
+        let table = [
+            ("https://xen1:8443", true, "https://xen2:8443"),
+            ("https://xen1:8443", false, "http://xen2:80"),
+            ("http://xen1:8080", true, "http://xen2:8080"),
+            ("http://xen1:8080", false, "http://xen2:8080"),
+        ];
+        for (address, https, expected) in table {
+            assert_eq!(transfer_address(&pool(address, https), "xen2").to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_redirection_is_followed_to_hosts_of_the_pool_only() {
+        let pool = pool("https://xen1:8443", true);
+        let from = Address::parse("https://xen1:8443").unwrap();
+        let to = |location: &str| {
+            redirect(&pool, &from, &Head::with("location", location)).map(|to| to.to_string())
+        };
+        assert_eq!(to("https://xen1/import_raw_vdi?vdi=1").unwrap(), "https://xen1:8443");
+        assert_eq!(to("https://xen1:9443/import_raw_vdi?vdi=1").unwrap(), "https://xen1:9443");
+        assert_eq!(
+            to("http://xen1/import_raw_vdi").unwrap(),
+            "https://xen1:8443",
+            "never in the clear unasked"
+        );
+        for bad in ["https://evil/import_raw_vdi", "https://xen1@evil/", "", "/import_raw_vdi"] {
+            assert!(to(bad).is_err(), "{bad}");
+        }
+    }
+}
