@@ -139,7 +139,7 @@ impl Root {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        match begun.and_then(ended) {
+        match begun.and_then(|child| ended(child, PATIENCE)) {
             Ok(ended) => Some(ended),
             Err(error) => {
                 self.note(format!("{program} {}", words.join(" ")), error);
@@ -150,9 +150,9 @@ impl Root {
 }
 
 /// Waits for a program and keeps the beginning of what it prints.
-fn ended(mut child: Child) -> io::Result<Ended> {
+fn ended(mut child: Child, patience: Duration) -> io::Result<Ended> {
     let (output, errors) = (kept(child.stdout.take()), kept(child.stderr.take()));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -160,7 +160,7 @@ fn ended(mut child: Child) -> io::Result<Ended> {
         if Instant::now() >= deadline {
             child.kill()?;
             child.wait()?;
-            return Err(io::Error::new(ErrorKind::TimedOut, "it did not end within two minutes"));
+            return Err(io::Error::new(ErrorKind::TimedOut, "it did not end in time"));
         }
         thread::sleep(Duration::from_millis(20));
     };
@@ -181,4 +181,46 @@ fn kept(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>>
         }
         bytes
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let began = shell("exec sleep 1000");
+        let error = ended(began, Duration::from_millis(100)).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_program_that_prints_without_end_is_read_and_only_its_beginning_kept() {
+        let ended = ended(shell("head -c 8388608 /dev/zero; echo sorry >&2; exit 3"), PATIENCE).unwrap();
+        assert_eq!(ended.output.len() as u64, OUTPUT_LIMIT);
+        assert_eq!(ended.complaint(), "exit code 3: sorry");
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_error_and_what_cannot_be_read_is_noted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("etc/folder")).unwrap();
+        let root = Root::new(folder.path());
+        assert_eq!(root.text("/etc/nothing"), None);
+        assert_eq!(root.names("/nowhere"), Vec::<String>::new());
+        assert!(root.run("no-such-program", &[]).is_none());
+        assert_eq!(root.unasked(), []);
+        for _ in 0..2 {
+            assert_eq!(root.text("/etc/folder"), None);
+        }
+        let unasked = root.unasked();
+        assert_eq!(unasked.len(), 1);
+        assert_eq!(unasked[0].what, "/etc/folder");
+        assert_eq!(root.unasked(), []);
+    }
 }
