@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::pool::Pool;
-use super::record::{self, Host, Network, PoolRecord, SessionRecord, Vif};
-use super::{fault, labels, place};
+use super::record::{self, Host, PoolRecord, SessionRecord, Vif};
+use super::{fault, labels, nbd, place};
 use crate::{Check, Choice, Error, ErrorKind, Firmware, Fix, Outcome, Result};
 
 /// The rights that are needed, as the XenAPI names them.
@@ -195,13 +195,10 @@ fn storage(pool: &Pool) -> Result<Vec<Check>> {
 }
 
 fn transfers(pool: &Pool) -> Result<Check> {
-    let networks: BTreeMap<String, Network> = record::all(pool.call("network.get_all_records", &[])?)?;
-    let nbd =
-        networks.values().find(|network| network.purpose.iter().any(|p| p == "nbd" || p == "insecure_nbd"));
     let secured = if pool.settings.https_transfers { "HTTPS" } else { "HTTP, in the clear" };
     let others = format!("VHD differences, VHD, raw by {secured}");
-    Ok(match nbd {
-        Some(network) => {
+    Ok(match nbd::network(pool)? {
+        Some((network, _)) => {
             let detail = format!(
                 "changed blocks (CBT) by NBD over '{}', if the licence has it; {others}",
                 network.name_label

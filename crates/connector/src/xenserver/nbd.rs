@@ -1,6 +1,7 @@
 //! A disk read at any place, by NBD: where a network of the pool has that purpose.
 //! Its server is read-only and has no word for what is empty.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
@@ -10,7 +11,7 @@ use serde_json::json;
 use shale_disk::nbd::client::{Client, Handshake};
 
 use super::pool::{Pool, held};
-use super::record::{self, NbdPlace};
+use super::record::{self, NbdPlace, Network};
 use super::stream::{Stream, dial};
 use super::trust::{Fingerprint, Trust};
 use crate::{Error, ErrorKind, Result};
@@ -22,9 +23,27 @@ const PART: u64 = 8 << 20;
 /// Pieces that wait to be taken.
 const WAITING: usize = 8;
 
-/// Where a disk is served; empty when the pool has no network for it.
+/// The network that disks are served on, and whether that is encrypted; none when the pool has none, or only one in
+/// the clear while transfers are to be encrypted. A pool refuses to have both.
+pub(super) fn network(pool: &Pool) -> Result<Option<(Network, bool)>> {
+    let networks: BTreeMap<String, Network> = record::all(pool.call("network.get_all_records", &[])?)?;
+    let found = networks.into_values().find_map(|network| {
+        let has = |purpose: &str| network.purpose.iter().any(|p| p == purpose);
+        let encrypted = has("nbd");
+        (encrypted || has("insecure_nbd")).then_some((network, encrypted))
+    });
+    Ok(found.filter(|(_, encrypted)| *encrypted || !pool.settings.https_transfers))
+}
+
+/// Where a disk is served; empty when the pool has no network for it. Those that are in the clear have no certificate:
+/// the pool names one all the same.
 pub(super) fn places(pool: &Pool, vdi: &str) -> Result<Vec<NbdPlace>> {
-    record::one(pool.call("VDI.get_nbd_info", &[json!(vdi)])?)
+    let Some((_, encrypted)) = network(pool)? else { return Ok(Vec::new()) };
+    let mut places: Vec<NbdPlace> = record::one(pool.call("VDI.get_nbd_info", &[json!(vdi)])?)?;
+    for place in places.iter_mut().filter(|_| !encrypted) {
+        place.cert.clear();
+    }
+    Ok(places)
 }
 
 /// A connection to a disk.
@@ -52,8 +71,12 @@ impl Reader {
             Error::new(ErrorKind::Io, format!("the pool serves NBD on port {}", place.port)).with_source(e)
         })?;
         let tcp = dial(&place.address, port)?;
-        // The certificate came over a trusted connection. Without one, the network has the purpose 'insecure_nbd'.
+        // The certificate came over a trusted connection.
         let client = match Fingerprint::of_pem(&place.cert) {
+            None if !place.cert.is_empty() => {
+                let what = format!("the certificate of the NBD server at '{}' cannot be read", place.address);
+                return Err(Error::new(ErrorKind::Io, what));
+            }
             None => Handshake::begin(Stream::Plain(tcp)).and_then(|shake| shake.open(&place.exportname)),
             Some(certificate) => {
                 let trust = Trust::new(&[certificate])?;

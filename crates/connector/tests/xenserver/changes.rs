@@ -182,3 +182,44 @@ fn a_larger_disk_has_its_partition_table_at_its_end_and_that_is_no_change() {
     let another = connector.ensure_disk(&bench.tag, &spec(128 << 20), &disk.origin(1), &go_on);
     assert_eq!(another.unwrap_err().kind(), ErrorKind::Unsupported);
 }
+
+#[test]
+fn nbd_in_the_clear_is_used_only_where_transfers_may_be_in_the_clear() {
+    for (https, way) in [(true, "as a VHD"), (false, "by NBD")] {
+        let bench = Bench::new();
+        let purpose = xapi_sim::value::Value::strings(["insecure_nbd"]);
+        bench.sim.set("network", &bench.sim.network(), "purpose", purpose);
+        let connector = bench.connect_with(|s| {
+            s["https_transfers"] = https.into();
+            if !https {
+                (s["address"], s["allow_plain_http"]) = (bench.sim.url().into(), true.into());
+            }
+        });
+        let disk = bench.disk();
+        let expected = worked(&bench, &*connector, &disk);
+        let changes = connector.open_changes(&bench.tag, &go_on).unwrap();
+        assert!(changes.how.contains(way) && !changes.how.contains("failed"), "{https}: {}", changes.how);
+        assert!(whole(&disk.bytes(), &changes) == expected);
+    }
+}
+
+#[test]
+fn what_a_guest_wrote_where_storage_rounded_its_disk_up_is_not_cut_off_unseen() {
+    for nbd in [true, false] {
+        let bench = Bench::new();
+        if nbd {
+            bench.add_nbd();
+        }
+        let connector = bench.connect();
+        let disk = TestDisk::new(&bench.folder, "odd.raw", (8 << 20) + 512, &[(0, 512, 1)]);
+        bench.make(&*connector, &disk).unwrap();
+        bench.guest_writes(8 << 20, &[1; 512]);
+        let changes = read(&bench, &*connector);
+        assert_eq!(changes.disk.size(), (8 << 20) + 512);
+        drop(changes);
+        bench.guest_writes((10 << 20) - 512, &[1; 512]);
+        let refused = connector.open_changes(&bench.tag, &go_on).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        assert!(refused.to_string().contains("max layer size"), "{refused}");
+    }
+}
