@@ -73,6 +73,15 @@ pub trait Connector: Send + Sync {
     /// the machine is off. The stream ends with the machine, or when it is dropped.
     fn open_screen(&self, tag: &Tag) -> Result<UnixStream>;
 
+    /// Puts a CD image (ISO 9660) into the machine's drive in place of what is in it, or takes that out. The guest sees it
+    /// at once when the machine is on, and finds it again when it is powered on later. `image` is read, or linked to,
+    /// before this returns. What the machine has in its drive goes with it.
+    fn set_cd(&self, tag: &Tag, image: Option<&Path>) -> Result<()> {
+        let _ = (tag, image);
+        let what = format!("connectors of the kind {} cannot give a machine a CD yet", self.kind());
+        Err(Error::new(ErrorKind::Unsupported, what))
+    }
+
     /// The machine's disk as far as it was changed. Refused ([`ErrorKind::Busy`]) while the machine is on; the machine
     /// cannot be powered on until it is dropped. `watch` is told of bytes fetched before the disk can be read.
     fn open_changes(&self, tag: &Tag, watch: Watch) -> Result<Changes>;

@@ -5,6 +5,9 @@
 //!                 discard, detect-zeroes: unmap         reconnects; requests wait
 //! ```
 //!
+//! The CD drive is an old IDE one: every Windows has its driver, and so have kernels that are cut down for clouds, which
+//! know neither AHCI nor USB.
+//!
 //! The backing is given here and not left to the name in the overlay's header, so that the connection is made with
 //! a reconnect delay. A finished shutdown means that the changes are in the overlay: QEMU flushes it when it ends.
 
@@ -28,6 +31,8 @@ pub(super) struct Plan {
     /// The firmware and the machine's own variables; none for BIOS.
     pub(super) uefi: Option<(Uefi, PathBuf)>,
     pub(super) overlay: PathBuf,
+    /// What is in the CD drive when it starts.
+    pub(super) cd: Option<PathBuf>,
     pub(super) disk_socket: PathBuf,
     pub(super) qmp_socket: PathBuf,
     pub(super) vnc_socket: PathBuf,
@@ -54,6 +59,7 @@ pub(super) fn arguments(plan: &Plan) -> Vec<String> {
     identity(&mut args, plan);
     computer(&mut args, plan);
     disk(&mut args, plan);
+    cd(&mut args, plan);
     devices(&mut args, plan);
     args.0
 }
@@ -123,6 +129,23 @@ fn disk(args: &mut Arguments, plan: &Plan) {
     args.put("-device", "virtio-blk-pci,drive=disk,bootindex=0,werror=stop,rerror=stop");
 }
 
+/// Name of the CD drive in QEMU.
+pub(super) const CD: &str = "cd";
+
+fn cd(args: &mut Arguments, plan: &Plan) {
+    args.put("-device", "piix3-ide,id=ide");
+    let mut drive = format!("ide-cd,id={CD},bus=ide.0");
+    if let Some(image) = &plan.cd {
+        let file = json!({ "driver": "file", "filename": image });
+        args.put_json(
+            "-blockdev",
+            &json!({ "node-name": "files", "driver": "raw", "read-only": true, "file": file }),
+        );
+        drive.push_str(",drive=files");
+    }
+    args.put("-device", drive);
+}
+
 fn devices(args: &mut Arguments, plan: &Plan) {
     let forward = plan.ssh_port.map(|port| format!(",{FORWARD}{port}-:22")).unwrap_or_default();
     args.put("-netdev", format!("user,id=net{forward}"));
@@ -151,6 +174,7 @@ mod tests {
             is_kvm: false,
             uefi: None,
             overlay: "/m/overlay.qcow2".into(),
+            cd: None,
             disk_socket: "/m/disk.sock".into(),
             qmp_socket: "/m/qmp.sock".into(),
             vnc_socket: "/m/vnc.sock".into(),
@@ -185,6 +209,19 @@ mod tests {
             arguments(&Plan { name: "a,process=b".into(), vnc_socket: "/x,y/vnc.sock".into(), ..plan() });
         assert_eq!(value(&args, "-name"), "guest=a,,process=b");
         assert_eq!(value(&args, "-vnc"), "unix:/x,,y/vnc.sock");
+    }
+
+    #[test]
+    fn every_machine_has_a_cd_drive_and_what_lies_in_it_is_there_from_the_start() {
+        let drive = |plan: &Plan| arguments(plan).into_iter().find(|arg| arg.starts_with("ide-cd")).unwrap();
+        assert_eq!(drive(&plan()), "ide-cd,id=cd,bus=ide.0");
+        let full = Plan { cd: Some("/m/a,b/cd.iso".into()), ..plan() };
+        assert_eq!(drive(&full), "ide-cd,id=cd,bus=ide.0,drive=files");
+        let image = arguments(&full).into_iter().find(|arg| arg.contains("cd.iso")).unwrap();
+        assert!(
+            image.contains(r#""filename":"/m/a,b/cd.iso""#) && image.contains(r#""read-only":true"#),
+            "{image}"
+        );
     }
 
     #[test]

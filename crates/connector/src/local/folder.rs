@@ -4,6 +4,7 @@
 //!   <state>/<tag>/            made first; renamed to <tag>.removing before anything in it is deleted
 //!     machine.json            the record; durable before anything else is made
 //!     overlay.qcow2           what the guest wrote, over the origin that the export serves
+//!     cd.iso                  what is in its CD drive, if anything is
 //!     efi-variables.fd        UEFI only: the machine's own copy
 //!     serial.log              first serial port. It exists once QEMU was started: "was powered on"
 //!     qemu.log  export.log    what the two processes say
@@ -78,6 +79,10 @@ impl Folder {
     /// The changes.
     pub(super) fn overlay(&self) -> PathBuf {
         self.path.join("overlay.qcow2")
+    }
+    /// What is in the CD drive.
+    pub(super) fn cd(&self) -> PathBuf {
+        self.path.join("cd.iso")
     }
     /// The UEFI variables.
     pub(super) fn efi_variables(&self) -> PathBuf {
@@ -289,7 +294,7 @@ pub(super) fn make_private(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn sync_folder(path: &Path) -> Result<()> {
+pub(super) fn sync_folder(path: &Path) -> Result<()> {
     let sync = || File::open(path)?.sync_all();
     sync().map_err(|e| Error::io(format!("cannot make changes in '{}' durable", path.display()), e))
 }

@@ -12,6 +12,7 @@
 //! Nothing here reads a disk, so that a machine is on within a moment whatever its size.
 
 mod accelerator;
+mod cd;
 mod check;
 mod command;
 mod export;
@@ -234,6 +235,17 @@ impl Connector for Local {
         UnixStream::connect(record.vnc_socket()).map_err(|e| {
             Error::io(format!("the screen of the machine '{}' cannot be reached", record.spec.name), e)
         })
+    }
+
+    fn set_cd(&self, tag: &Tag, image: Option<&Path>) -> Result<()> {
+        let folder = self.folder(tag);
+        let _lock = folder.lock()?;
+        let record = folder.existing()?;
+        cd::place(&folder, image)?;
+        match power::running(tag)?.is_empty() {
+            true => Ok(()),
+            false => cd::change(&folder, &record),
+        }
     }
 
     fn open_changes(&self, tag: &Tag, _: Watch) -> Result<Changes> {

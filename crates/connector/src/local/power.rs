@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Firmware, Power, Result, Tag};
 pub(super) const PROGRAM: &str = "qemu-system-x86_64";
 
 /// How long QEMU may take to answer its control connection. It answers at once unless the host is stuck.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long QEMU may take to write out what it holds before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(15);
@@ -82,6 +82,7 @@ fn plan(folder: &Folder, record: &Record, settings: &Settings) -> Result<Plan> {
         is_kvm: accelerator::choose(settings.accelerator)?.is_kvm,
         uefi,
         overlay: folder.overlay(),
+        cd: Some(folder.cd()).filter(|cd| cd.exists()),
         disk_socket: record.disk_socket(),
         qmp_socket: record.qmp_socket(),
         vnc_socket: record.vnc_socket(),

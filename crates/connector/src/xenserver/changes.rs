@@ -19,6 +19,7 @@ use shale_disk::{Content, Watch};
 use super::base::stopped;
 use super::disk::Disks;
 use super::pool::Pool;
+use super::record::Vdi;
 use super::spool::{Spool, Spooled};
 use super::transfer::{self, Export};
 use super::{bitmap, cleanup, machine, nbd};
@@ -26,6 +27,9 @@ use crate::{Changes, Error, ErrorKind, Result, Tag};
 
 /// Largest disk that a host can send as a VHD.
 pub(super) const LARGEST_VHD: u64 = 2040 << 30;
+
+/// Storage rounds disks up by less than this.
+const ROUNDED_UP: u64 = 64 << 20;
 
 /// How changes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +92,7 @@ fn ways(facts: Facts) -> (Vec<Way>, Vec<&'static str>) {
 /// Reads what the machine changed.
 pub(super) fn open(pool: &Pool, tag: &Tag, watch: Watch) -> Result<Changes> {
     let disks = machine::off(pool, tag)?;
-    let Some((disk, vdi)) = disks.whole() else { return Err(machine::absent(tag)) };
+    let Some(found @ (disk, vdi)) = disks.whole() else { return Err(machine::absent(tag)) };
     let places = if vdi.cbt_enabled { nbd::places(pool, disk).unwrap_or_default() } else { Vec::new() };
     let facts = Facts {
         has_reference: disks.reference.is_some(),
@@ -103,10 +107,13 @@ pub(super) fn open(pool: &Pool, tag: &Tag, watch: Watch) -> Result<Changes> {
         if watch(0).is_break() {
             return Err(stopped());
         }
-        match fetch(pool, tag, &disks, disk, way, watch) {
+        match fetch(pool, tag, &disks, found, way, watch) {
             Ok(spooled) => {
                 // What was read while somebody started the machine is of no use.
                 machine::off(pool, tag)?;
+                if spooled.is_past_end() {
+                    return Err(past_end(&vdi.name_label, machine::disk_size(&disks)));
+                }
                 return Ok(Changes { disk: Box::new(spooled), how: sentence(way, &why) });
             }
             Err(e) if matches!(e.kind(), ErrorKind::Stopped | ErrorKind::Full) => return Err(e),
@@ -121,6 +128,15 @@ pub(super) fn open(pool: &Pool, tag: &Tag, watch: Watch) -> Result<Changes> {
     Err(Error::new(kind, what))
 }
 
+/// Storage rounds disks up, and a guest that spreads to the very end cannot be cut without breaking it.
+fn past_end(name: &str, size: u64) -> Error {
+    let what = format!(
+        "the guest of '{name}' wrote past the {size} bytes that its disk was to have: the storage rounded them up; start \
+         anew with a max layer size in whole GiB"
+    );
+    Error::new(ErrorKind::Unsupported, what)
+}
+
 fn sentence(way: Way, why: &[String]) -> String {
     match why {
         [] => format!("Read were {}.", way.name()),
@@ -128,20 +144,34 @@ fn sentence(way: Way, why: &[String]) -> String {
     }
 }
 
-fn fetch(pool: &Pool, tag: &Tag, disks: &Disks, disk: &str, way: Way, watch: Watch) -> Result<Spooled> {
+fn fetch(
+    pool: &Pool,
+    tag: &Tag,
+    disks: &Disks,
+    disk: &(String, Vdi),
+    way: Way,
+    watch: Watch,
+) -> Result<Spooled> {
     let size = machine::disk_size(disks);
     let reference = disks.reference.as_ref().map(|(reference, _)| reference.as_str());
     cleanup::when_free(|| match way {
         Way::ChangedBlocks => by_changed_blocks(pool, disk, reference.unwrap_or_default(), size, watch),
-        Way::Difference => by_vhd(pool, tag, disk, reference, size, watch),
-        Way::Vhd => by_vhd(pool, tag, disk, None, size, watch),
-        Way::Raw => by_raw(pool, tag, disk, size, watch),
+        Way::Difference => by_vhd(pool, tag, &disk.0, reference, size, watch),
+        Way::Vhd => by_vhd(pool, tag, &disk.0, None, size, watch),
+        Way::Raw => by_raw(pool, tag, &disk.0, size, watch),
     })
 }
 
-fn by_changed_blocks(pool: &Pool, disk: &str, reference: &str, size: u64, watch: Watch) -> Result<Spooled> {
+fn by_changed_blocks(
+    pool: &Pool,
+    disk: &(String, Vdi),
+    reference: &str,
+    size: u64,
+    watch: Watch,
+) -> Result<Spooled> {
+    let (disk, vdi) = disk;
     let text = pool.call("VDI.list_changed_blocks", &[json!(reference), json!(disk)])?;
-    let changed = bitmap::changed(text.as_str().unwrap_or_default(), size)?;
+    let changed = bitmap::changed(text.as_str().unwrap_or_default(), vdi.size())?;
     let expected = changed.iter().map(|(_, length)| length).sum();
     let mut spool = Spool::new(pool.memory.folder()?, size, expected)?;
     // Where it is served is asked for anew: its name holds the session.
@@ -188,27 +218,38 @@ fn by_raw(pool: &Pool, tag: &Tag, disk: &str, size: u64, watch: Watch) -> Result
         let mut spool = Spool::new(pool.memory.folder()?, size, 0)?;
         let mut bytes = vec![0; 1 << 20];
         let mut at = 0;
-        while at < size {
-            let part = (size - at).min(bytes.len() as u64) as usize;
-            from.read_exact(&mut bytes[..part])
-                .map_err(|e| Error::io("the pool sent a disk that broke off", e))?;
-            told(watch, part)?;
-            spool.put(at, &bytes[..part])?;
-            at += part as u64;
+        loop {
+            let read = fill(from, &mut bytes)?;
+            told(watch, read)?;
+            spool.put(at, &bytes[..read])?;
+            at += read as u64;
+            // The storage may have rounded the disk up; more than that is no disk.
+            if at > size + ROUNDED_UP {
+                return Err(Error::new(ErrorKind::Io, "the pool sent something after the end of a disk"));
+            }
+            if read < bytes.len() {
+                break;
+            }
         }
-        drain(from)?;
+        if at < size || !at.is_multiple_of(512) {
+            return Err(Error::new(ErrorKind::Io, "the pool sent a disk that broke off"));
+        }
         Ok(spool.finish(Content::Zero))
     })
 }
 
-/// What the storage rounded the disk up by follows; it is not ours. More than that is no disk.
-fn drain(from: &mut dyn Read) -> Result<()> {
-    let most = 64 << 20;
-    let rest = std::io::copy(&mut from.take(most), &mut std::io::sink());
-    match rest.map_err(|e| Error::io("the connection broke at the end of a disk", e))? {
-        rest if rest < most && rest.is_multiple_of(512) => Ok(()),
-        _ => Err(Error::new(ErrorKind::Io, "the pool sent something after the end of a disk")),
+/// Reads as much as there is, up to the length of `bytes`.
+fn fill(from: &mut dyn Read, bytes: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match from.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io("the connection broke while a disk was read", e)),
+        }
     }
+    Ok(filled)
 }
 
 fn told(watch: Watch, more: usize) -> Result<()> {

@@ -24,6 +24,7 @@ pub(super) struct Spool {
     file: File,
     size: u64,
     runs: Vec<Extent>,
+    past_end: bool,
 }
 
 impl Spool {
@@ -42,12 +43,13 @@ impl Spool {
             );
             return Err(Error::new(ErrorKind::Full, what));
         }
-        Ok(Self { file: unnamed(folder)?, size, runs: Vec::new() })
+        Ok(Self { file: unnamed(folder)?, size, runs: Vec::new(), past_end: false })
     }
 
-    /// Keeps what is at `offset`. What lies past the end of the disk is left out.
+    /// Keeps what is at `offset`. What lies past the end of the disk is left out, and noted if it is not zero.
     pub fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         let length = self.size.saturating_sub(offset).min(bytes.len() as u64) as usize;
+        self.past_end |= bytes[length..].iter().any(|b| *b != 0);
         let (mut at, mut rest) = (offset, &bytes[..length]);
         while !rest.is_empty() {
             let (content, length) = alike(rest);
@@ -75,7 +77,7 @@ impl Spool {
     /// The disk; where nothing was put is `rest`: a hole, or known to be zero.
     pub fn finish(mut self, rest: Content) -> Spooled {
         self.runs.sort_unstable_by_key(|run| run.offset);
-        Spooled { file: self.file, size: self.size, runs: self.runs, rest }
+        Spooled { file: self.file, size: self.size, runs: self.runs, rest, past_end: self.past_end }
     }
 }
 
@@ -110,6 +112,14 @@ pub(super) struct Spooled {
     /// In order, not overlapping.
     runs: Vec<Extent>,
     rest: Content,
+    past_end: bool,
+}
+
+impl Spooled {
+    /// Whether there is something past the end of the disk.
+    pub fn is_past_end(&self) -> bool {
+        self.past_end
+    }
 }
 
 impl Disk for Spooled {
@@ -171,6 +181,7 @@ mod tests {
         // Past the end.
         spool.put((64 << 10) - 512, &[9; 4096]).unwrap();
         let disk = spool.finish(Content::Hole);
+        assert!(disk.is_past_end());
         let found: Vec<_> =
             shale_disk::extents(&disk).map(|e| e.unwrap()).map(|e| (e.offset, e.content)).collect();
         use Content::{Data, Hole, Zero};
