@@ -23,7 +23,7 @@ pub enum Fault {
     Slow(u64),
     /// The connection of a transfer ends after this many bytes of its body.
     Cut(u64),
-    /// It is done twice: a request that the network repeated.
+    /// It is done twice: a request that the network repeated. For calls.
     Twice,
     /// The coordinator is lost before anything is done, and the other host takes over.
     CoordinatorLost,

@@ -136,12 +136,20 @@ fn host(db: &mut Database, name: &str, ip: IpAddr, network: &str, now: &str) -> 
             ("sched_policy", "credit".into()),
         ]),
     );
+    plug_in(db, &host, ip, network);
+    let domain = control_domain(db, name, &host);
+    let _ = db.set("host", &host, "control_domain", domain); // it was just made
+    host
+}
+
+/// A host's network card.
+fn plug_in(db: &mut Database, host: &str, ip: IpAddr, network: &str) {
     db.insert(
         "PIF",
         record([
             ("device", "eth0".into()),
             ("network", network.into()),
-            ("host", Value::string(&host)),
+            ("host", host.into()),
             ("MAC", "02:00:00:00:00:01".into()),
             ("MTU", Value::Int(1500)),
             ("VLAN", Value::Int(-1)),
@@ -154,6 +162,10 @@ fn host(db: &mut Database, name: &str, ip: IpAddr, network: &str, now: &str) -> 
             ("managed", true.into()),
         ]),
     );
+}
+
+/// The VM that a host is managed from.
+fn control_domain(db: &mut Database, name: &str, host: &str) -> String {
     let mut domain = machine(&format!("Control domain on host: {name}"), "bios");
     domain.extend(record([
         ("is_a_template", false.into()),
@@ -161,15 +173,14 @@ fn host(db: &mut Database, name: &str, ip: IpAddr, network: &str, now: &str) -> 
         ("domain_type", "pv".into()),
         ("HVM_boot_policy", "".into()),
         ("HVM_boot_params", Value::Map(Record::new())),
-        ("affinity", Value::string(&host)),
-        ("resident_on", Value::string(&host)),
+        ("affinity", host.into()),
+        ("resident_on", host.into()),
     ]));
     let domain = add_machine(db, domain);
     for (field, value) in [("power_state", Value::string("Running")), ("domid", Value::Int(0))] {
         let _ = db.set("VM", &domain, field, value); // it was just made
     }
-    let _ = db.set("host", &host, "control_domain", domain.as_str());
-    host
+    domain
 }
 
 fn sr(db: &mut Database, name: &str, kind: &str, shared: bool, hosts: &[String], size: u64) -> String {

@@ -96,6 +96,7 @@ fn the_state_survives_a_restart_but_sessions_and_running_vms_do_not() {
     let vm = client.text("VM.clone", json!([sim.template(false), "kept"]));
     client.call("VM.provision", json!([vm]));
     client.call("VM.start", json!([vm, false, false]));
+    let pending = client.text("task.create", json!(["mine", ""]));
     let certificate = sim.certificate().to_owned();
     sim.stop();
 
@@ -106,6 +107,7 @@ fn the_state_survives_a_restart_but_sessions_and_running_vms_do_not() {
     let client = Client::root(&sim.url());
     assert_eq!(client.text("VM.get_name_label", json!([vm])), "kept");
     assert_eq!(client.text("VM.get_power_state", json!([vm])), "Halted");
+    assert_eq!(client.text("task.get_status", json!([pending])), "cancelled");
     let (response, task) = client.get(&format!("vdi={disk}"));
     assert!(response.unwrap().body == content);
     assert_eq!(task["status"], "success");
@@ -122,7 +124,34 @@ fn a_task_is_forgotten_65_minutes_after_its_end() {
     assert_eq!(client.fail("task.get_status", json!([ended])), ["HANDLE_INVALID", "task", ended.as_str()]);
     assert_eq!(client.text("task.get_status", json!([pending])), "pending");
     sim.advance(Duration::from_secs(24 * 60 * 60));
+    let client = Client::root(&sim.url());
     assert_eq!(client.fail("task.get_status", json!([pending]))[0], "HANDLE_INVALID");
+}
+
+#[test]
+fn a_session_ends_once_it_was_idle_for_a_day() {
+    let (_state, sim) = start();
+    let (idle, used) = (Client::root(&sim.url()), Client::root(&sim.url()));
+    for _ in 0..3 {
+        sim.advance(Duration::from_secs(10 * 60 * 60));
+        used.call("VM.get_all", json!([]));
+    }
+    assert_eq!(idle.fail("VM.get_all", json!([])), ["SESSION_INVALID", idle.session.as_str()]);
+}
+
+#[test]
+fn an_sr_that_is_unplugged_is_seen_by_no_host() {
+    let (_state, sim) = start();
+    let client = Client::root(&sim.url());
+    let sr = sim.shared_sr();
+    let disk = client.disk(&sr, 4 << 20);
+    for (pbd, record) in sim.all("PBD") {
+        if record["SR"].text() == sr {
+            client.call("PBD.unplug", json!([pbd]));
+        }
+    }
+    let (response, task) = client.get(&format!("vdi={disk}"));
+    assert_eq!((response.unwrap().status, &task["error_info"]), (500, &json!(["NO_HOSTS_AVAILABLE"])));
 }
 
 #[test]

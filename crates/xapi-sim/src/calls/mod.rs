@@ -16,10 +16,10 @@ mod vif;
 mod vm;
 mod vm_copy;
 
-pub(crate) use power::settle;
 pub(crate) use vif::add as add_interface;
 pub(crate) use vm::add as add_machine;
 
+use crate::pool::Pool;
 use crate::rpc::Handler;
 
 /// Every message that is carried out by hand.
@@ -39,6 +39,12 @@ const CALLS: &[&[(&str, Handler)]] = &[
     vm_copy::CALLS,
     power::CALLS,
 ];
+
+/// Makes the database true again after a restart.
+pub fn settle(pool: &Pool) {
+    power::settle(pool);
+    task::settle(pool);
+}
 
 /// What carries out a method, if one does by hand.
 pub fn handler(method: &str) -> Option<Handler> {

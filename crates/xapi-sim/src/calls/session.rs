@@ -1,15 +1,18 @@
 //! Logging in and out.
 
+use crate::clock::seconds;
 use crate::config::User;
 use crate::facts::{Facts, Role};
 use crate::failure::{Failure, Reply};
 use crate::pool::Pool;
 use crate::rpc::{Handler, Request, permission};
-use crate::value::{NULL, Value};
+use crate::value::{NULL, Record, Value};
 use std::thread;
 
 /// Most sessions of one originator: the oldest give way.
 const MOST: usize = 500;
+/// How long a session may be idle, in seconds.
+const IDLE_FOR: i64 = 24 * 60 * 60;
 
 pub(super) const CALLS: &[(&str, Handler)] = &[
     ("session.login_with_password", login_with_password),
@@ -62,6 +65,18 @@ fn rights(user: &User) -> Vec<String> {
     let messages = classes.flat_map(|class| class.messages.values().map(move |message| (class, message)));
     let allowed = messages.filter(|(_, message)| message.role.unwrap_or(Role::ReadOnly) <= user.role);
     allowed.map(|(class, message)| permission(&format!("{}.{}", class.name, message.name))).collect()
+}
+
+/// Ends sessions that were not used for too long, and notes that this one is.
+pub fn use_of(pool: &Pool, session: &str) {
+    let now = pool.clock.seconds();
+    let mut db = pool.db();
+    let idle =
+        |session: &Record| now - seconds(session.get("last_active").map_or("", Value::text)) > IDLE_FOR;
+    let over: Vec<_> =
+        db.all("session").filter(|(_, s)| idle(s)).map(|(session, _)| session.to_owned()).collect();
+    over.iter().for_each(|session| db.remove("session", session));
+    db.note("session", session, "last_active", Value::Time(pool.clock.now()));
 }
 
 fn logout(request: &Request) -> Reply {

@@ -7,12 +7,32 @@ use crate::value::Value;
 use shale_disk::{Error, ErrorKind};
 use uuid::Uuid;
 
-pub(super) const CALLS: &[(&str, Handler)] = &[("SR.scan", scan), ("SR.update", scan)];
+pub(super) const CALLS: &[(&str, Handler)] = &[
+    ("SR.scan", scan),
+    ("SR.update", scan),
+    ("PBD.plug", |request| plug(request, true)),
+    ("PBD.unplug", |request| plug(request, false)),
+];
 
 fn scan(request: &Request) -> Reply {
     request.pool.db().get("SR", request.text(0))?;
     refresh(&request.pool, request.text(0))?;
     Ok(Value::Void)
+}
+
+/// Makes a host see the SR, or no longer.
+fn plug(request: &Request, attached: bool) -> Reply {
+    let (pbd, mut db) = (request.text(0), request.pool.db());
+    let (sr, host) = (db.text("PBD", pbd, "SR")?, db.text("PBD", pbd, "host")?);
+    let used = db.with("VDI", "SR", &sr).into_iter().find(|vdi| {
+        let vbds = db.with("VBD", "VDI", vdi).into_iter();
+        let mut vms = vbds.filter_map(|vbd| db.text("VBD", &vbd, "VM").ok());
+        vms.any(|vm| db.text("VM", &vm, "resident_on").is_ok_and(|on| on == host))
+    });
+    match used {
+        Some(vdi) if !attached => Err(Failure::new("VDI_IN_USE", [&vdi, "unplug"])),
+        _ => db.set("PBD", pbd, "currently_attached", attached).map(|()| Value::Void),
+    }
 }
 
 /// The SR has no room.

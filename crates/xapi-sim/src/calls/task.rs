@@ -75,6 +75,12 @@ pub fn end_without_result(pool: &Pool, task: &str) {
     let _ = pool.db().set("task", task, "result", ""); // the task may have been deleted
 }
 
+/// After a restart nothing is under way: what was is cancelled.
+pub fn settle(pool: &Pool) {
+    let all: Vec<_> = pool.db().all("task").map(|(task, _)| task.to_owned()).collect();
+    all.iter().for_each(|task| end(pool, task, &Err(Failure::new("TASK_CANCELLED", [task]))));
+}
+
 /// Forgets tasks whose time is over.
 pub fn collect(pool: &Pool) {
     let now = pool.clock.seconds();

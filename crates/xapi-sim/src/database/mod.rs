@@ -129,6 +129,14 @@ impl Database {
         Ok(())
     }
 
+    /// Changes a field that nobody follows: it is no change to anybody but who reads it.
+    pub fn note(&mut self, class: &str, reference: &str, field: &str, value: Value) {
+        let object = self.objects.get_mut(class).and_then(|objects| objects.get_mut(reference));
+        if let Some(object) = object {
+            object.record.insert(field.to_owned(), value);
+        }
+    }
+
     /// Tells followers that an object changed although it did not.
     pub fn touch(&mut self, class: &str, reference: &str) -> Reply<()> {
         self.get(class, reference)?;

@@ -1,7 +1,7 @@
 //! The steps from a call to its reply.
 
 use super::{Caller, Handler, Request, generic};
-use crate::calls::{self, task};
+use crate::calls::{self, session, task};
 use crate::facts::{Class, Facts, Message, Role};
 use crate::failure::{Failure, Reply};
 use crate::fault::Fault;
@@ -139,6 +139,7 @@ fn reply(pool: &Arc<Pool>, host: &str, call: Call, fault: Option<&Fault>) -> Rep
     let mut caller = Caller { session: String::new(), host: host.to_owned(), task: None };
     if method.message.with_session {
         caller.session = parameters.remove(0).text().to_owned();
+        session::use_of(pool, &caller.session);
         pool.role_of(&caller.session)?;
     }
     task::collect(pool);

@@ -160,7 +160,7 @@ impl Client {
     /// Waits for a task; nothing if it is gone.
     pub fn ended(&self, task: &str) -> Value {
         let mut token = String::new();
-        loop {
+        for _ in 0..30 {
             match self.attempt("task.get_record", json!([task])).expect("an answer") {
                 Ok(record) if record["status"] != "pending" && record["status"] != "cancelling" => {
                     return record;
@@ -171,5 +171,6 @@ impl Client {
             let batch = self.call("event.from", json!([[format!("task/{task}")], token, 10.0]));
             token = batch["token"].as_str().unwrap().to_owned();
         }
+        panic!("the task {task} does not end");
     }
 }
