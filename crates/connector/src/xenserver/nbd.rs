@@ -80,9 +80,8 @@ impl Reader {
             None => Handshake::begin(Stream::Plain(tcp)).and_then(|shake| shake.open(&place.exportname)),
             Some(certificate) => {
                 let trust = Trust::new(&[certificate])?;
-                let host = if place.subject.is_empty() { &place.address } else { &place.subject };
                 let encrypt = |tcp| {
-                    Stream::begin_tls(tcp, host, &trust).map_err(|e| {
+                    Stream::begin_tls(tcp, &place.address, &trust).map_err(|e| {
                         let what = "the NBD server cannot be trusted";
                         shale_disk::Error::new(shale_disk::ErrorKind::Io, what).with_source(e)
                     })

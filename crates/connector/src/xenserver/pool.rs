@@ -188,11 +188,8 @@ impl Pool {
         held(&self.idle).clear();
         let mut link = held(&self.link);
         if link.known.coordinator == access.host.host {
+            // The session may be known there as well: asking tells.
             link.known.coordinator = to.unwrap_or_default().to_owned();
-            // Sessions of before may or may not be known there: asking tells.
-            if to.is_none() {
-                link.session = None;
-            }
         }
     }
 
@@ -242,31 +239,43 @@ impl Pool {
         Err(first_error.unwrap_or_else(|| Error::new(ErrorKind::Io, "the pool has no host that answers")))
     }
 
+    /// Goes on at a host with the session that there is, or begins one.
     fn log_in_at(&self, host: &str, link: &mut Link) -> std::result::Result<(), Failed> {
         let address = self.configured.of_host(host);
+        if let Some(session) = link.session.clone() {
+            match self.learn(&address, &session) {
+                Ok(known) => return self.settle(link, host, known, session),
+                Err(e) if fault::code(&e) == "SESSION_INVALID" => {}
+                Err(e) => return Err(fault::fault(&e).cloned().map_or(Failed::Before(e), Failed::Refused)),
+            }
+        }
         let Settings { user, password, .. } = &self.settings;
         let params = [json!(user), json!(password.0), json!("2.0"), json!(self.memory.originator())];
         let session = self.ask(&address, "session.login_with_password", &params, THINKING)?;
         let session = session.as_str().unwrap_or_default().to_owned();
-        let learnt = self.learn(&address, &session);
-        let another = |known: &KnownPool| !link.known.pool.is_empty() && known.pool != link.known.pool;
-        let learnt = match learnt {
-            Ok(known) if another(&known) => {
-                let what = format!(
-                    "the host '{host}' does not belong any more to the pool that was configured; give the address of a \
-                     host that does, or make a new connector for the other pool"
-                );
-                Err(Error::new(ErrorKind::Unsupported, what))
-            }
-            other => other,
-        };
-        let known = match learnt {
-            Ok(known) => known,
-            Err(e) => {
-                let _ = self.ask(&address, "session.logout", &[json!(session)], THINKING);
-                return Err(Failed::Before(e));
-            }
-        };
+        let learnt = self.learn(&address, &session).map_err(Failed::Before);
+        let settled = learnt.and_then(|known| self.settle(link, host, known, session.clone()));
+        if settled.is_err() {
+            let _ = self.ask(&address, "session.logout", &[json!(session)], THINKING);
+        }
+        settled
+    }
+
+    /// Takes a host for the coordinator, unless it is another pool's.
+    fn settle(
+        &self,
+        link: &mut Link,
+        host: &str,
+        known: KnownPool,
+        session: String,
+    ) -> std::result::Result<(), Failed> {
+        if !link.known.pool.is_empty() && known.pool != link.known.pool {
+            let what = format!(
+                "the host '{host}' does not belong any more to the pool that was configured; give the address of a host \
+                 that does, or make a new connector for the other pool"
+            );
+            return Err(Failed::Before(Error::new(ErrorKind::Unsupported, what)));
+        }
         self.trust.trust_members(fingerprints(&known));
         let Settings { address, user, .. } = &self.settings;
         let kept = KnownSession { address: address.clone(), user: user.clone(), session: session.clone() };

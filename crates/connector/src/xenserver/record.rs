@@ -206,7 +206,6 @@ pub(super) struct NbdPlace {
     #[serde(deserialize_with = "integer")]
     pub port: i64,
     pub cert: String,
-    pub subject: String,
 }
 
 #[cfg(test)]

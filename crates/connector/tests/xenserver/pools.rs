@@ -30,6 +30,7 @@ fn when_the_coordinator_is_lost_the_next_one_is_found_also_after_a_restart() {
     // A new connector is told of the host that is gone, and remembers the others.
     let restarted = bench.connect();
     assert_eq!(restarted.observe(&bench.tag).unwrap().name, "tiny");
+    assert!(sessions(&bench) <= 1);
     // The lost host is back, as a member.
     bench.sim.recover();
     assert_eq!(bench.connect().observe(&bench.tag).unwrap().name, "tiny");
@@ -114,6 +115,20 @@ fn a_session_that_ended_is_begun_anew_and_there_is_never_more_than_one() {
     assert_eq!(sessions(&bench), 0);
     assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Off, "it connects again when needed");
     connector.disconnect();
+}
+
+#[test]
+fn a_connection_that_is_refused_for_a_moment_does_not_cost_a_session() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.make(&*connector, &bench.disk()).unwrap();
+    for call in ["VM.get_record", "VDI.get_record", "VM.get_record"] {
+        bench.fault(call, 1, Fault::Refuse);
+        connector.observe(&bench.tag).unwrap();
+    }
+    bench.sim.fail_over();
+    connector.observe(&bench.tag).unwrap();
+    assert_eq!(sessions(&bench), 1);
 }
 
 #[test]
