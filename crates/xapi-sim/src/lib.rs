@@ -20,6 +20,22 @@
 //! | [`fault`] | what is to go wrong |
 //! | [`pool`], [`seed`], [`sim`] | what the hosts share, the pool at the first start, all of it running |
 //!
+//! `xapi-sim --listen 127.0.0.1:8080 --tls 8443 --state FOLDER` starts one: the coordinator there, the other host on the
+//! same ports of 127.0.0.2 (`--member`). `root` and one user for each role (`read-only` … `pool-admin`) log in with
+//! `password`. Everything is kept in the folder; remove it to begin anew. `--faults FILE` makes things go wrong:
+//!
+//! ```json
+//! [{ "call": "Async.VM.start", "nth": 2, "fault": "lose_reply" },
+//!  { "call": "PUT /import_raw_vdi", "times": 3, "fault": { "cut": 1048576 } }]
+//! ```
+//!
+//! VMs run in QEMU, off the raw files of their disks; `other_config:xapi-sim:forward=2222:22` of a VM leads a port of this
+//! host into the guest. In tests, [`Sim::start`] runs a whole pool in the process, on any free ports, without QEMU unless
+//! asked for.
+//!
+//! What a real pool would say differently: a host that left is gone, it does not become a pool of its own; the
+//! certificate is one for all hosts; ports are in every URL, since no simulator should need 80 and 443.
+//!
 //! It is judged by recordings of a real server, by the published data model and by clients that others wrote, and it
 //! shares no code with any client of ours. What it must not be used for: anything that has to be kept.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

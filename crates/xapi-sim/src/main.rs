@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 use xapi_sim::{Config, Rule, Sim};
@@ -57,9 +57,15 @@ fn main() -> ExitCode {
     }
 }
 
+fn faults(file: &Path) -> Result<Vec<Rule>, Box<dyn std::error::Error>> {
+    Ok(serde_json::from_slice(&std::fs::read(file)?)?)
+}
+
 fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let faults: Vec<Rule> = match &arguments.faults {
-        Some(file) => serde_json::from_slice(&std::fs::read(file)?)?,
+    let faults = match &arguments.faults {
+        Some(file) => {
+            faults(file).map_err(|e| format!("the faults in '{}' cannot be read: {e}", file.display()))?
+        }
         None => Vec::new(),
     };
     let config = Config {

@@ -156,6 +156,8 @@ fn changed_blocks_are_told_even_once_the_first_snapshots_data_are_gone() {
     let after = client.text("VDI.snapshot", json!([disk]));
     client.call("VDI.data_destroy", json!([before]));
     assert_eq!(client.text("VDI.get_type", json!([before])), "cbt_metadata");
+    let (response, task) = client.get(&format!("vdi={before}"));
+    assert_eq!((response.unwrap().status, &task["error_info"][0]), (500, &json!("VDI_INCOMPATIBLE_TYPE")));
     let bitmap = STANDARD.decode(client.text("VDI.list_changed_blocks", json!([before, after]))).unwrap();
     // One bit for each 64 KiB, the first in the highest: the second is set.
     assert_eq!((bitmap.len(), bitmap[0]), (16, 0b0100_0000));

@@ -19,6 +19,7 @@ pub struct Attached {
 pub fn attach(pool: &Arc<Pool>, host: &str, vdi: &str, write: bool) -> Reply<Attached> {
     let mut db = pool.db();
     let uuid = db.text("VDI", vdi, "uuid")?;
+    vdi::must_have_data(&db, vdi)?;
     if vdi::attachments(&db, vdi).iter().any(|writes| *writes || write) {
         let text = format!("The VDI is not available [opterr=VDI {uuid} already attached RW]");
         return Err(Failure::new("SR_BACKEND_FAILURE_46", ["", &text, ""]));

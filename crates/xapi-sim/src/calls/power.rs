@@ -58,6 +58,7 @@ pub fn must_be(db: &Database, vm: &str, states: &[&str]) -> Reply<()> {
 pub fn may_attach(db: &Database, vbd: &str) -> Reply<()> {
     let disk = db.text("VBD", vbd, "VDI")?;
     let writes = db.text("VBD", vbd, "mode")? == "RW";
+    vdi::must_have_data(db, &disk)?;
     let others = vdi::attachments(db, &disk);
     if others.iter().any(|other| *other || writes) {
         return Err(Failure::new("VDI_IN_USE", [&disk, "attach"]));

@@ -54,6 +54,14 @@ pub fn attachments(db: &Database, vdi: &str) -> Vec<bool> {
     attached.map(|vbd| vbd.get("mode").map(Value::text) == Some("RW")).collect()
 }
 
+/// Fails if the disk's data were destroyed.
+pub fn must_have_data(db: &Database, vdi: &str) -> Reply<()> {
+    match db.text("VDI", vdi, "type")?.as_str() {
+        "cbt_metadata" => Err(Failure::new("VDI_INCOMPATIBLE_TYPE", [vdi, "cbt_metadata"])),
+        _ => Ok(()),
+    }
+}
+
 /// Fails if anybody has the disk attached.
 pub fn must_be_free(db: &Database, vdi: &str, operation: &str) -> Reply<()> {
     if attachments(db, vdi).is_empty() { Ok(()) } else { Err(Failure::new("VDI_IN_USE", [vdi, operation])) }
@@ -132,10 +140,8 @@ fn copy_within(request: &Request, kind: Copy) -> Reply {
 /// Makes a snapshot or a clone of a disk, in its SR. A machine that runs off the disk is held meanwhile.
 pub fn copy_of(pool: &Pool, vdi: &str, kind: Copy, watch: shale_disk::Watch) -> Reply<String> {
     let disk = Disk::find(pool, vdi)?;
+    must_have_data(&pool.db(), vdi)?;
     let mut record = pool.db().get("VDI", vdi)?.clone();
-    if record.get("type").map(Value::text) == Some("cbt_metadata") {
-        return Err(Failure::new("VDI_INCOMPATIBLE_TYPE", [vdi, "cbt_metadata"]));
-    }
     let uuid = Uuid::new_v4();
     let held = power::hold(pool, vdi);
     let copied = match kind {
@@ -173,6 +179,7 @@ pub fn copy_to(request: &Request, vdi: &str, sr: &str) -> Reply<String> {
     let disk = Disk::find(pool, vdi)?;
     let sr = if sr == NULL { disk.sr.as_str() } else { sr };
     let mut record = pool.db().get("VDI", vdi)?.clone();
+    must_have_data(&pool.db(), vdi)?;
     must_not_be_written(&pool.db(), vdi)?;
     let uuid = Uuid::new_v4();
     let watch = |_: u64| match request.progress(0.0) {
