@@ -1,19 +1,32 @@
-//! What is inside a disk. For now: which bytes of it no file needs.
+//! What is inside a disk: which bytes of it no file needs, and its files.
 //!
 //! ```text
 //!   Disk ──free::file_system──▶ ext4 │ NTFS ──▶ free ranges        (clean and understood; else none, and why)
 //!     │                                              │
-//!     └──────────────────Masked◀─────────────────────┘   a disk that is zero where nothing is kept
+//!     ├──────────────────Masked◀─────────────────────┘   a disk that is zero where nothing is kept
+//!     │
+//!     └──files::Files──▶ entries, metadata, content ──▶ Changes    written beside the disk, which stays as it is
 //! ```
 //!
 //! Guests wrote these bytes: every structure is bounded, checked, and may be a lie. What is not fully understood
 //! frees nothing, which costs room and never data.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+#![forbid(unsafe_code)]
 
+pub mod apply;
 mod bytes;
+pub mod changes;
+pub mod delta;
+pub mod diff;
+pub mod exclude;
 mod ext4;
+pub mod files;
 pub mod free;
+pub mod known;
 mod masked;
 mod ntfs;
+pub mod plan;
+pub mod stored;
+pub mod tree;
 
 pub use masked::Masked;

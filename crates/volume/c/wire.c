@@ -1,0 +1,338 @@
+/* Messages, the answer that is being made, and the disk as the parent shows it. See wire.h. */
+#include "wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SOCKET 0
+
+/* Small reads are of pages that are kept; a page is at the place its number says, so nothing is searched. 32 MiB. */
+#define PAGE 4096u
+#define PAGES 8192u
+/* Pages read at once when one is missing. */
+#define STROKE 4u
+/* Longer reads are of content or of whole tables: they go past the pages. */
+#define DIRECT (128u << 10)
+#define OUTGOING (256u << 10)
+
+static uint8_t outgoing[OUTGOING];
+static size_t outgoing_length;
+static uint8_t *request_bytes;
+static uint8_t *answer;
+static size_t answer_length, answer_room;
+static char **texts;
+static size_t texts_count;
+static uint64_t size;
+static uint8_t *pages;
+static uint64_t *page_numbers; /* one more than the number: 0 is an empty place */
+
+void *memory(size_t length)
+{
+    void *bytes = malloc(length ? length : 1);
+    if (!bytes)
+        _exit(OUT_OF_MEMORY);
+    return bytes;
+}
+
+static void read_all(void *bytes, size_t length)
+{
+    uint8_t *at = bytes;
+    while (length > 0) {
+        ssize_t got = read(SOCKET, at, length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            _exit(0); /* The parent went away. */
+        if (got < 0)
+            _exit(BAD_MESSAGE);
+        at += got;
+        length -= (size_t)got;
+    }
+}
+
+static void write_all(const void *bytes, size_t length)
+{
+    const uint8_t *at = bytes;
+    while (length > 0) {
+        ssize_t put = write(SOCKET, at, length);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            _exit(0);
+        at += put;
+        length -= (size_t)put;
+    }
+}
+
+static void flush(void)
+{
+    write_all(outgoing, outgoing_length);
+    outgoing_length = 0;
+}
+
+static void send_bytes(const void *bytes, size_t length)
+{
+    if (outgoing_length + length > OUTGOING)
+        flush();
+    if (length > OUTGOING) {
+        write_all(bytes, length);
+        return;
+    }
+    memcpy(outgoing + outgoing_length, bytes, length);
+    outgoing_length += length;
+}
+
+static void send_head(uint32_t length, uint8_t tag)
+{
+    length += 1;
+    send_bytes(&length, 4);
+    send_bytes(&tag, 1);
+}
+
+void wire_request(struct request *request)
+{
+    uint32_t length;
+    while (texts_count > 0)
+        free(texts[--texts_count]);
+    read_all(&length, 4);
+    if (length == 0 || length > REQUEST_LIMIT)
+        _exit(BAD_MESSAGE);
+    if (!request_bytes)
+        request_bytes = memory(REQUEST_LIMIT);
+    read_all(request_bytes, length);
+    request->operation = request_bytes[0];
+    request->at = request_bytes + 1;
+    request->left = length - 1;
+    answer_length = 0;
+}
+
+static const uint8_t *take(struct request *request, size_t length)
+{
+    const uint8_t *at = request->at;
+    if (request->left < length)
+        _exit(BAD_MESSAGE);
+    request->at += length;
+    request->left -= length;
+    return at;
+}
+
+uint8_t take_u8(struct request *request)
+{
+    return *take(request, 1);
+}
+
+uint16_t take_u16(struct request *request)
+{
+    uint16_t value;
+    memcpy(&value, take(request, 2), 2);
+    return value;
+}
+
+uint32_t take_u32(struct request *request)
+{
+    uint32_t value;
+    memcpy(&value, take(request, 4), 4);
+    return value;
+}
+
+uint64_t take_u64(struct request *request)
+{
+    uint64_t value;
+    memcpy(&value, take(request, 8), 8);
+    return value;
+}
+
+const uint8_t *take_bytes(struct request *request, uint32_t *length)
+{
+    *length = take_u32(request);
+    return take(request, *length);
+}
+
+const char *take_text(struct request *request)
+{
+    uint32_t length;
+    const uint8_t *bytes = take_bytes(request, &length);
+    char *text = memory((size_t)length + 1);
+    if (memchr(bytes, 0, length))
+        _exit(BAD_MESSAGE);
+    memcpy(text, bytes, length);
+    text[length] = 0;
+    texts = realloc(texts, (texts_count + 1) * sizeof *texts);
+    if (!texts)
+        _exit(OUT_OF_MEMORY);
+    texts[texts_count++] = text;
+    return text;
+}
+
+uint8_t *put_room(size_t length)
+{
+    if (answer_length + length > answer_room) {
+        answer_room = (answer_length + length) * 2;
+        answer = realloc(answer, answer_room);
+        if (!answer)
+            _exit(OUT_OF_MEMORY);
+    }
+    answer_length += length;
+    return answer + answer_length - length;
+}
+
+int answer_is_full(void)
+{
+    return answer_length > ANSWER_LIMIT - (2u << 20);
+}
+
+void put_u8(uint8_t value)
+{
+    *put_room(1) = value;
+}
+
+void put_u16(uint16_t value)
+{
+    memcpy(put_room(2), &value, 2);
+}
+
+void put_u32(uint32_t value)
+{
+    memcpy(put_room(4), &value, 4);
+}
+
+void put_u64(uint64_t value)
+{
+    memcpy(put_room(8), &value, 8);
+}
+
+void put_bytes(const void *bytes, size_t length)
+{
+    put_u32((uint32_t)length);
+    if (length > 0)
+        memcpy(put_room(length), bytes, length);
+}
+
+size_t put_later_u32(void)
+{
+    put_u32(0);
+    return answer_length - 4;
+}
+
+void put_now_u32(size_t place, uint32_t value)
+{
+    memcpy(answer + place, &value, 4);
+}
+
+void wire_answer(void)
+{
+    if (answer_length > ANSWER_LIMIT) {
+        wire_error(UNSUPPORTED, "there is more of it than can be told at once");
+        return;
+    }
+    send_head((uint32_t)answer_length, 'a');
+    send_bytes(answer, answer_length);
+    flush();
+}
+
+void wire_error(enum failure kind, const char *text)
+{
+    uint8_t byte = (uint8_t)kind;
+    size_t length = strlen(text);
+    send_head((uint32_t)length + 1, 'e');
+    send_bytes(&byte, 1);
+    send_bytes(text, length);
+    flush();
+}
+
+void device_size_set(uint64_t bytes)
+{
+    size = bytes;
+}
+
+uint64_t device_size(void)
+{
+    return size;
+}
+
+static void ask(uint64_t offset, void *bytes, uint32_t length)
+{
+    uint32_t got;
+    send_head(12, 'r');
+    send_bytes(&offset, 8);
+    send_bytes(&length, 4);
+    flush();
+    read_all(&got, 4);
+    if (got != length)
+        _exit(BAD_MESSAGE);
+    read_all(bytes, length);
+}
+
+static uint8_t *page(uint64_t number)
+{
+    return pages + (size_t)(number % PAGES) * PAGE;
+}
+
+static void load(uint64_t number)
+{
+    static uint8_t stroke[STROKE * PAGE];
+    uint64_t first = number - number % STROKE;
+    uint64_t start = first * PAGE;
+    uint64_t length = size - start < sizeof stroke ? size - start : sizeof stroke;
+    memset(stroke, 0, sizeof stroke);
+    ask(start, stroke, (uint32_t)length);
+    for (unsigned i = 0; i < STROKE; i++) {
+        memcpy(page(first + i), stroke + i * PAGE, PAGE);
+        page_numbers[(first + i) % PAGES] = first + i + 1;
+    }
+}
+
+int device_read(uint64_t offset, void *bytes, size_t length)
+{
+    uint8_t *to = bytes;
+    if (offset > size || length > size - offset)
+        return -1;
+    if (!pages) {
+        pages = memory((size_t)PAGES * PAGE);
+        page_numbers = memory(PAGES * sizeof *page_numbers);
+        memset(page_numbers, 0, PAGES * sizeof *page_numbers);
+    }
+    while (length > 0) {
+        uint64_t number = offset / PAGE;
+        size_t part = PAGE - offset % PAGE;
+        if (length >= DIRECT) {
+            part = length < (1u << 20) ? length : (1u << 20);
+            ask(offset, to, (uint32_t)part);
+        } else {
+            part = part < length ? part : length;
+            if (page_numbers[number % PAGES] != number + 1)
+                load(number);
+            memcpy(to, page(number) + offset % PAGE, part);
+        }
+        to += part;
+        offset += part;
+        length -= part;
+    }
+    return 0;
+}
+
+void device_write(uint64_t offset, const void *bytes, size_t length)
+{
+    const uint8_t *from = bytes;
+    if (offset > size || length > size - offset)
+        _exit(BAD_MESSAGE);
+    while (length > 0) {
+        size_t part = length < (1u << 20) ? length : (1u << 20);
+        send_head((uint32_t)part + 8, 'w');
+        send_bytes(&offset, 8);
+        send_bytes(from, part);
+        for (size_t done = 0; pages && done < part;) {
+            uint64_t number = (offset + done) / PAGE;
+            size_t inside = (offset + done) % PAGE;
+            size_t here = PAGE - inside < part - done ? PAGE - inside : part - done;
+            if (page_numbers[number % PAGES] == number + 1)
+                memcpy(page(number) + inside, from + done, here);
+            done += here;
+        }
+        from += part;
+        offset += part;
+        length -= part;
+    }
+}

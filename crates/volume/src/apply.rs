@@ -1,0 +1,249 @@
+//! Makes a file system what a plan says.
+//!
+//! ```text
+//!   removals (deepest first) ──▶ entries, folders before what is in them ──▶ metadata of folders, deepest first
+//! ```
+//!
+//! Folders come last because every change of what they hold may set their times. A folder in which something changed
+//! without being in the plan itself keeps the times it had.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shale_disk::{Error, ErrorKind, Result};
+
+use crate::delta::{Body, Change, Content, Item};
+use crate::files::{Attributes, Facts, Files, Filling, Kind, Making, show};
+use crate::plan::Plan;
+use crate::tree::{Tree, split};
+
+/// Gives the content of a layer's delta.
+pub trait Contents {
+    /// Fills `buffer` with a content's data, from `at` bytes of it on.
+    fn read(&mut self, content: &Content, at: u64, buffer: &mut [u8]) -> Result<()>;
+}
+
+/// Does what `plan` says. `base` is what is in `files`, and `layers` give the content of each layer of the plan. After an
+/// error what was written is to be thrown away.
+pub fn apply(files: &mut Files, base: &Tree, plan: &Plan, layers: &mut [&mut dyn Contents]) -> Result<()> {
+    let there = base.0.iter().map(|(path, entry)| (path.clone(), (entry.node, entry.kind.clone()))).collect();
+    let mut work = Work { files, base, there, last: BTreeMap::new(), touched: BTreeSet::new() };
+    let about = |path: &[u8], e: Error| {
+        Error::new(e.kind(), format!("'/{}' cannot be written", show(path))).with_source(e)
+    };
+    for (path, planned) in plan.changes.iter().rev() {
+        if planned.change == Change::Removed {
+            work.remove(path).map_err(|e| about(path, e))?;
+        }
+    }
+    for (path, planned) in &plan.changes {
+        let Change::Put(item) = &planned.change else { continue };
+        let layer = layers
+            .get_mut(planned.layer)
+            .ok_or_else(|| corrupt("the plan names a layer that is not given"))?;
+        work.put(path, item, *layer).map_err(|e| about(path, e))?;
+    }
+    work.finish()
+}
+
+struct Work<'a> {
+    files: &'a mut Files,
+    base: &'a Tree,
+    there: BTreeMap<Vec<u8>, (u64, Kind)>,
+    /// What is described once everything is there.
+    last: BTreeMap<Vec<u8>, (u64, Facts, Attributes)>,
+    /// Folders whose entries changed.
+    touched: BTreeSet<Vec<u8>>,
+}
+
+impl Work<'_> {
+    /// Removes an entry and all below it, if it is there.
+    fn remove(&mut self, path: &[u8]) -> Result<()> {
+        let start = [path, b"/"].concat();
+        let below = self.there.range(start.clone()..).take_while(|(path, _)| path.starts_with(&start));
+        let mut doomed: Vec<Vec<u8>> = below.map(|(path, _)| path.clone()).collect();
+        doomed.extend(self.there.contains_key(path).then(|| path.to_vec()));
+        // Below a path, its own order has folders before what is in them.
+        doomed.sort_by(|a, b| b.cmp(a));
+        for path in doomed {
+            let (parent, name) = self.place(&path)?;
+            self.files.remove(parent, name)?;
+            self.there.remove(&path);
+            self.touched.remove(&path);
+        }
+        Ok(())
+    }
+
+    /// The folder of a path, which must be there, and the name in it.
+    fn place<'p>(&mut self, path: &'p [u8]) -> Result<(u64, &'p [u8])> {
+        let (folder, name) = split(path).ok_or_else(|| corrupt("the root cannot be replaced"))?;
+        match self.there.get(folder) {
+            Some((node, Kind::Folder)) => {
+                self.touched.insert(folder.to_vec());
+                Ok((*node, name))
+            }
+            _ => Err(corrupt("the folder it belongs into is not there")),
+        }
+    }
+
+    fn put(&mut self, path: &[u8], item: &Item, contents: &mut dyn Contents) -> Result<()> {
+        let existing = self.there.get(path).cloned();
+        if item.kind == Kind::Folder {
+            let node = match existing {
+                Some((node, Kind::Folder)) => node,
+                _ => self.make(path, item)?,
+            };
+            self.streams(node, item, contents)?;
+            self.last.insert(path.to_vec(), (node, item.facts, item.attributes.clone()));
+            return Ok(());
+        }
+        let node = match (&item.body, existing) {
+            (Body::NameOf(first), existing) => return self.name(path, first, item, existing),
+            (Body::New(_), _) => self.make(path, item)?,
+            (Body::Kept | Body::Filled(_), Some((node, _))) => node,
+            (Body::Kept | Body::Filled(_), None) => {
+                return Err(corrupt("it is to be changed but is not there"));
+            }
+        };
+        self.streams(node, item, contents)?;
+        self.describe(path, node, &item.facts, &item.attributes)
+    }
+
+    fn make(&mut self, path: &[u8], item: &Item) -> Result<u64> {
+        self.remove(path)?;
+        let (parent, name) = self.place(path)?;
+        let node = self.files.make(Making { parent, name, kind: &item.kind })?;
+        self.there.insert(path.to_vec(), (node, item.kind.clone()));
+        Ok(node)
+    }
+
+    /// One more name of the file at `first`.
+    fn name(&mut self, path: &[u8], first: &[u8], item: &Item, existing: Option<(u64, Kind)>) -> Result<()> {
+        let (node, kind) =
+            self.there.get(first).cloned().ok_or_else(|| corrupt("its first name is not there"))?;
+        if existing.as_ref().is_none_or(|(existing, _)| *existing != node) {
+            self.remove(path)?;
+            let (parent, name) = self.place(path)?;
+            self.files.link(parent, name, node)?;
+            self.there.insert(path.to_vec(), (node, kind));
+        }
+        // A name is a change of the file, so its times are set again.
+        self.last.insert(path.to_vec(), (node, item.facts, item.attributes.clone()));
+        Ok(())
+    }
+
+    fn streams(&mut self, node: u64, item: &Item, contents: &mut dyn Contents) -> Result<()> {
+        match &item.body {
+            Body::Kept | Body::NameOf(_) => {}
+            Body::New(streams) => {
+                for (name, content) in streams {
+                    self.fill(node, name, content, contents)?;
+                }
+            }
+            Body::Filled(streams) => {
+                for stream in self.files.entry(node)?.streams {
+                    if !streams.contains_key(&stream.name) {
+                        self.files.remove_stream(node, &stream.name)?;
+                    }
+                }
+                for (name, content) in streams {
+                    if let Some(content) = content {
+                        self.fill(node, name, content, contents)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        node: u64,
+        stream: &[u8],
+        content: &Content,
+        contents: &mut dyn Contents,
+    ) -> Result<()> {
+        let mut pouring = Pouring { content, contents, hasher: blake3::Hasher::new(), poured: 0 };
+        let ranges = rounded(content, self.files.block());
+        let filling = Filling {
+            size: content.size,
+            ranges: &ranges,
+            compressed: content.compressed,
+            content: &mut |offset, buffer| pouring.pour(offset, buffer),
+        };
+        self.files.fill(node, stream, filling)?;
+        if pouring.poured != content.length() || pouring.hasher.finalize().as_bytes() != &content.digest {
+            return Err(corrupt("its content in the layer is not what was kept: check the repository"));
+        }
+        Ok(())
+    }
+
+    fn describe(&mut self, path: &[u8], node: u64, facts: &Facts, attributes: &Attributes) -> Result<()> {
+        let parent = match split(path) {
+            Some(_) => self.place(path)?.0,
+            None => node,
+        };
+        self.files.describe(node, parent, facts, attributes)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        for path in std::mem::take(&mut self.touched) {
+            if let (Some(entry), Some((node, _))) = (self.base.0.get(&path), self.there.get(&path)) {
+                let kept = || (*node, entry.facts, entry.attributes.clone());
+                self.last.entry(path).or_insert_with(kept);
+            }
+        }
+        for (path, (node, facts, attributes)) in std::mem::take(&mut self.last).into_iter().rev() {
+            self.describe(&path, node, &facts, &attributes).map_err(|e| {
+                Error::new(e.kind(), format!("the metadata of '/{}' cannot be written", show(&path)))
+                    .with_source(e)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The ranges of a content in whole blocks, which another file system may have larger ones of.
+fn rounded(content: &Content, block: u64) -> Vec<std::ops::Range<u64>> {
+    let mut ranges: Vec<std::ops::Range<u64>> = Vec::new();
+    for range in &content.ranges {
+        let (start, end) =
+            (range.start - range.start % block, range.end.next_multiple_of(block).min(content.size));
+        match ranges.last_mut() {
+            Some(last) if last.end >= start => last.end = last.end.max(end),
+            _ => ranges.push(start..end),
+        }
+    }
+    ranges
+}
+
+/// A content that is read in order, and hashed on its way.
+struct Pouring<'a> {
+    content: &'a Content,
+    contents: &'a mut dyn Contents,
+    hasher: blake3::Hasher,
+    poured: u64,
+}
+
+impl Pouring<'_> {
+    /// Bytes of the stream from `offset` on: data where there is, and zeros.
+    fn pour(&mut self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        buffer.fill(0);
+        let end = offset + buffer.len() as u64;
+        let mut before = 0;
+        for range in &self.content.ranges {
+            let (from, to) = (range.start.max(offset), range.end.min(end));
+            if from < to {
+                let part = &mut buffer[(from - offset) as usize..(to - offset) as usize];
+                self.contents.read(self.content, before + (from - range.start), part)?;
+                self.hasher.update(part);
+                self.poured += to - from;
+            }
+            before += range.end - range.start;
+        }
+        Ok(())
+    }
+}
+
+fn corrupt(text: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, text)
+}

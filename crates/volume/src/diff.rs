@@ -1,0 +1,300 @@
+//! What happened between two states of a file system.
+//!
+//! ```text
+//!   base ──Tree──┐
+//!                ├─ path by path ──▶ metadata differs?  content may differ? ──read──▶ Delta + its content
+//!   now  ──Tree──┘                                      times, size, or its blocks changed
+//! ```
+//!
+//! Unchanged content is never read: a file is looked into only if its times or size differ, it is another file, or one of
+//! its blocks is among those the caller says have changed. When something was read ([`Facts::accessed`]) is no change.
+//!
+//! Names of one file stay names of one file. Where the set of a file's names changed, all of them are made anew: changing
+//! it in place would change what has left the set, too.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use shale_disk::{Error, Result};
+
+use crate::delta::{Body, Change, Content, Delta, Item, Streams};
+use crate::exclude::Exclusions;
+use crate::files::{Attributes, Entry, Facts, Files, Kind, Map, show};
+use crate::tree::{Tree, split};
+
+/// The attributes of a file on NTFS: hidden, system, compressed and so on.
+pub(crate) const BITS: &[u8] = b"system.ntfs_attrib";
+/// Its name for DOS, which belongs to one of its names.
+const DOS_NAME: &[u8] = b"system.ntfs_dos_name";
+/// The attributes that follow from the content: sparse. They can be read, not set.
+const BITS_THAT_FOLLOW: u32 = 0x200;
+const COMPRESSED: u32 = 0x800;
+/// Bytes that are compared at once.
+const STROKE: u64 = 1 << 20;
+
+/// Takes the content of a delta while it is made.
+pub trait Keeper {
+    /// Keeps the data in `ranges` of a stream, which `read` gives; returns its digest and where it is kept. Equal data is
+    /// kept once.
+    fn keep(
+        &mut self,
+        ranges: &[Range<u64>],
+        read: &mut dyn FnMut(u64, &mut [u8]) -> Result<()>,
+    ) -> Result<([u8; 32], u64)>;
+}
+
+/// The delta from `base` to `now`, without what is excluded. `changed` are the ranges of the file system, from its first
+/// byte on, that may differ; in order and apart. `None`: not known, and then times and sizes are trusted.
+pub fn diff(
+    base: &mut Files,
+    now: &mut Files,
+    changed: Option<&[Range<u64>]>,
+    excluded: &Exclusions,
+    keeper: &mut dyn Keeper,
+) -> Result<Delta> {
+    let kind = now.kind();
+    if base.kind() != kind {
+        let text = format!("the disk had a file system of another kind: {} is now {kind}", base.kind());
+        return Err(Error::new(shale_disk::ErrorKind::Unsupported, text));
+    }
+    let (old, new) = (Tree::read(base)?, Tree::read(now)?);
+    let mut work = Work {
+        old_names: names(&old, excluded),
+        new_names: names(&new, excluded),
+        old: &old,
+        base,
+        now,
+        changed,
+        keeper,
+        regrouped: HashMap::new(),
+    };
+    let mut changes = BTreeMap::new();
+    for path in old.0.keys() {
+        let below_removed = || split(path).is_some_and(|(folder, _)| !is_folder(&new, folder));
+        if !new.0.contains_key(path) && !below_removed() && !excluded.matches(path) {
+            changes.insert(path.clone(), Change::Removed);
+        }
+    }
+    for (path, entry) in new.0.iter().filter(|(path, _)| !excluded.matches(path)) {
+        let item = work.item(path, entry).map_err(|e| {
+            Error::new(e.kind(), format!("'/{}' cannot be compared", show(path))).with_source(e)
+        })?;
+        if let Some(item) = item {
+            changes.insert(path.clone(), Change::Put(item));
+        }
+    }
+    Ok(Delta { kind, changes })
+}
+
+/// Names of files with several, of those that count.
+fn names<'a>(tree: &'a Tree, excluded: &Exclusions) -> BTreeMap<u64, Vec<&'a [u8]>> {
+    let mut names = tree.names();
+    names.values_mut().for_each(|paths| paths.retain(|path| !excluded.matches(path)));
+    names
+}
+
+fn is_folder(tree: &Tree, path: &[u8]) -> bool {
+    tree.0.get(path).is_some_and(|entry| entry.kind == Kind::Folder)
+}
+
+struct Work<'a> {
+    old: &'a Tree,
+    old_names: BTreeMap<u64, Vec<&'a [u8]>>,
+    new_names: BTreeMap<u64, Vec<&'a [u8]>>,
+    base: &'a mut Files,
+    now: &'a mut Files,
+    changed: Option<&'a [Range<u64>]>,
+    keeper: &'a mut dyn Keeper,
+    /// Files whose names are not those they had: to the first that is not excluded.
+    regrouped: HashMap<u64, Vec<u8>>,
+}
+
+impl Work<'_> {
+    /// What is to be done at a path so that it is as `entry`; `None` if nothing is.
+    fn item(&mut self, path: &[u8], entry: &Entry) -> Result<Option<Item>> {
+        let of =
+            |body| Item { kind: entry.kind.clone(), facts: entry.facts, attributes: settable(entry), body };
+        let old = self.old.0.get(path).filter(|old| is_same_kind(old, entry));
+        let group = self.new_names.get(&entry.node);
+        let regrouped = match old {
+            None => true,
+            Some(old) => {
+                self.old_names.get(&old.node) != group
+                    || (group.is_some() && dos_name(old) != dos_name(entry))
+            }
+        };
+        if entry.kind == Kind::Folder {
+            return self.folder(old, entry, of);
+        }
+        if group.is_some() {
+            if let Some(first) = self.regrouped.get(&entry.node) {
+                return Ok(Some(of(Body::NameOf(first.clone()))));
+            }
+            if !regrouped && self.new_names[&entry.node][0] != path {
+                return Ok(None); // Its first name tells.
+            }
+        }
+        if regrouped {
+            if group.is_some() {
+                self.regrouped.insert(entry.node, path.to_vec());
+            }
+            return Ok(Some(of(Body::New(self.streams(entry)?))));
+        }
+        let Some(old) = old else { return Ok(None) };
+        if entry.kind == Kind::File && self.may_differ(old, entry)? {
+            let streams = self.changed_streams(old, entry)?;
+            if streams.values().any(Option::is_some) || streams.len() != old.streams.len() {
+                return Ok(Some(of(Body::Filled(streams))));
+            }
+        }
+        Ok((!is_same(old, entry)).then(|| of(Body::Kept)))
+    }
+
+    fn folder(
+        &mut self,
+        old: Option<&Entry>,
+        entry: &Entry,
+        of: impl Fn(Body) -> Item,
+    ) -> Result<Option<Item>> {
+        let Some(old) = old else { return Ok(Some(of(Body::New(self.streams(entry)?)))) };
+        if !entry.streams.is_empty() || !old.streams.is_empty() {
+            let streams = self.changed_streams(old, entry)?;
+            if streams.values().any(Option::is_some) || streams.len() != old.streams.len() {
+                return Ok(Some(of(Body::Filled(streams))));
+            }
+        }
+        Ok((!is_same(old, entry)).then(|| of(Body::Kept)))
+    }
+
+    /// Whether it is worth looking into a file.
+    fn may_differ(&mut self, old: &Entry, entry: &Entry) -> Result<bool> {
+        let times = |facts: &Facts| (facts.modified, facts.changed);
+        if old.node != entry.node || old.streams != entry.streams || times(&old.facts) != times(&entry.facts)
+        {
+            return Ok(true);
+        }
+        let Some(changed) = self.changed else { return Ok(false) };
+        for stream in entry.streams.iter().filter(|stream| stream.size > 0) {
+            let map = self.now.map(entry.node, &stream.name)?;
+            // What lies among metadata has no place of its own that could be looked up.
+            if !map.direct || map.pieces.iter().any(|piece| touches(changed, piece.physical, piece.length)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn streams(&mut self, entry: &Entry) -> Result<Streams> {
+        let mut streams = Streams::new();
+        for stream in &entry.streams {
+            let map = self.now.map(entry.node, &stream.name)?;
+            streams.insert(stream.name.clone(), self.content(entry, &stream.name, &map)?);
+        }
+        Ok(streams)
+    }
+
+    /// Every stream there is, with its content where it is not what it was.
+    fn changed_streams(&mut self, old: &Entry, entry: &Entry) -> Result<BTreeMap<Vec<u8>, Option<Content>>> {
+        let mut streams = BTreeMap::new();
+        for stream in &entry.streams {
+            let map = self.now.map(entry.node, &stream.name)?;
+            let had = old.streams.iter().any(|had| had == stream);
+            let content = match had && self.is_same_content(old, entry, &stream.name, &map)? {
+                true => None,
+                false => Some(self.content(entry, &stream.name, &map)?),
+            };
+            streams.insert(stream.name.clone(), content);
+        }
+        Ok(streams)
+    }
+
+    fn content(&mut self, entry: &Entry, stream: &[u8], map: &Map) -> Result<Content> {
+        let ranges = data_of(map);
+        let now = &mut *self.now;
+        let mut read = |offset: u64, buffer: &mut [u8]| now.read(entry.node, stream, map, offset, buffer);
+        let (digest, offset) = self.keeper.keep(&ranges, &mut read)?;
+        let compressed = stream.is_empty() && bits(&entry.attributes) & COMPRESSED != 0;
+        Ok(Content { size: map.size, ranges, compressed, digest, offset })
+    }
+
+    /// Both have the same size. Where the same blocks hold both and none of them changed, nothing is read.
+    fn is_same_content(&mut self, old: &Entry, entry: &Entry, stream: &[u8], map: &Map) -> Result<bool> {
+        let old_map = self.base.map(old.node, stream)?;
+        let compressed = |entry: &Entry| bits(&entry.attributes) & COMPRESSED;
+        if old_map.size != map.size
+            || data_of(&old_map) != data_of(map)
+            || compressed(old) != compressed(entry)
+        {
+            return Ok(false);
+        }
+        if let (true, true, Some(changed)) = (map.direct, old_map == *map, self.changed)
+            && !map.pieces.iter().any(|piece| touches(changed, piece.physical, piece.length))
+        {
+            return Ok(true);
+        }
+        let (mut a, mut b) = (vec![0; STROKE as usize], vec![0; STROKE as usize]);
+        for range in data_of(map) {
+            for at in (range.start..range.end).step_by(STROKE as usize) {
+                let length = (range.end - at).min(STROKE) as usize;
+                self.base.read(old.node, stream, &old_map, at, &mut a[..length])?;
+                self.now.read(entry.node, stream, map, at, &mut b[..length])?;
+                if a[..length] != b[..length] {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Where a stream has data, neighbours joined, cut at its size.
+fn data_of(map: &Map) -> Vec<Range<u64>> {
+    if !map.direct {
+        return if map.size == 0 { Vec::new() } else { std::iter::once(0..map.size).collect() };
+    }
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for piece in &map.pieces {
+        let (start, end) = (piece.logical.min(map.size), (piece.logical + piece.length).min(map.size));
+        match ranges.last_mut() {
+            _ if start == end => {}
+            Some(last) if last.end == start => last.end = end,
+            _ => ranges.push(start..end),
+        }
+    }
+    ranges
+}
+
+fn touches(changed: &[Range<u64>], start: u64, length: u64) -> bool {
+    let next = changed.partition_point(|range| range.end <= start);
+    changed.get(next).is_some_and(|range| range.start < start + length)
+}
+
+fn is_same_kind(old: &Entry, entry: &Entry) -> bool {
+    // A link or device of other numbers is another thing; a file or folder is what it holds.
+    old.kind == entry.kind
+}
+
+/// Whether the metadata is the same, as far as it says something.
+fn is_same(old: &Entry, entry: &Entry) -> bool {
+    let facts = |facts: Facts| Facts { accessed: Default::default(), ..facts };
+    facts(old.facts) == facts(entry.facts) && settable(old) == settable(entry)
+}
+
+fn dos_name(entry: &Entry) -> Option<&Vec<u8>> {
+    entry.attributes.get(DOS_NAME)
+}
+
+fn bits(attributes: &Attributes) -> u32 {
+    let bytes = attributes.get(BITS).and_then(|value| value.as_slice().try_into().ok());
+    bytes.map_or(0, u32::from_le_bytes)
+}
+
+/// The attributes without those bits that nobody can set.
+fn settable(entry: &Entry) -> Attributes {
+    let mut attributes = entry.attributes.clone();
+    if attributes.contains_key(BITS) {
+        let kept = bits(&attributes) & !BITS_THAT_FOLLOW;
+        attributes.insert(BITS.to_vec(), kept.to_le_bytes().to_vec());
+    }
+    attributes
+}

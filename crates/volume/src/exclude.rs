@@ -1,0 +1,216 @@
+//! What never becomes part of a layer: caches, logs, page files, a machine's identity.
+//!
+//! ```toml
+//! [linux]                         # or [windows]: the family of the operating system
+//! paths = ["/tmp/**", "/etc/machine-id", "/etc/ssh/ssh_host_*_key*"]
+//! ```
+//!
+//! A pattern is a path from the root. `*` is any part of a name, `?` one character, `**` any names, so that `/tmp/**` is
+//! everything in `/tmp` but not the folder itself. On Windows letters match whatever their case. What is in an excluded
+//! folder is excluded too. `exclude.toml` has what every layer starts from; an administrator adds more of the same form.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use shale_disk::{Error, ErrorKind, Result};
+
+/// What every layer starts from.
+const SHIPPED: &str = include_str!("exclude.toml");
+/// Longest pattern, and most of them: matching takes time for each.
+const LENGTH: usize = 1024;
+const COUNT: usize = 10_000;
+
+/// The family of an operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Linux.
+    Linux,
+    /// Windows.
+    Windows,
+}
+
+/// Patterns of paths. The default excludes nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Exclusions {
+    patterns: Vec<Vec<Vec<u8>>>,
+    ignore_case: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    paths: Vec<String>,
+}
+
+impl Exclusions {
+    /// What Shale excludes of this family.
+    pub fn shipped(family: Family) -> Result<Self> {
+        Self::default().with(family, SHIPPED)
+    }
+
+    /// These and those that a text in the form above lists for this family.
+    pub fn with(mut self, family: Family, text: &str) -> Result<Self> {
+        let failed =
+            |why: String| Error::new(ErrorKind::Corrupt, format!("the exclusions are not understood: {why}"));
+        let mut listed: BTreeMap<Family, Listed> =
+            toml::from_str(text).map_err(|e| failed(e.message().to_owned()).with_source(e))?;
+        self.ignore_case = family == Family::Windows;
+        for pattern in listed.remove(&family).map(|listed| listed.paths).unwrap_or_default() {
+            let names =
+                pattern.strip_prefix('/').filter(|names| !names.is_empty() && pattern.len() <= LENGTH);
+            let names =
+                names.ok_or_else(|| failed(format!("'{pattern}' is no path from the root, or too long")))?;
+            let names = names.split('/').map(|name| self.folded(name.as_bytes())).collect::<Vec<_>>();
+            if names.iter().any(Vec::is_empty) {
+                return Err(failed(format!("'{pattern}' has an empty name in it")));
+            }
+            self.patterns.push(names);
+        }
+        if self.patterns.len() > COUNT {
+            return Err(failed(format!("there are more than {COUNT}")));
+        }
+        Ok(self)
+    }
+
+    /// Whether a path, without a slash in front, is left out.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        if path.is_empty() || self.patterns.is_empty() {
+            return false;
+        }
+        let path = self.folded(path);
+        let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
+        // What is below an excluded folder is, too: each folder on the way counts.
+        (1..=names.len()).any(|count| self.patterns.iter().any(|pattern| matches(pattern, &names[..count])))
+    }
+
+    fn folded(&self, text: &[u8]) -> Vec<u8> {
+        match (self.ignore_case, std::str::from_utf8(text)) {
+            (true, Ok(text)) => text.to_lowercase().into_bytes(),
+            (true, Err(_)) => text.to_ascii_lowercase(),
+            (false, _) => text.to_vec(),
+        }
+    }
+}
+
+/// Whether `names` are what `pattern` says; `**` stands for any number of names, but at the end for at least one.
+fn matches(pattern: &[Vec<u8>], names: &[&[u8]]) -> bool {
+    wild(pattern.len(), names.len(), |at| pattern[at] == b"**", |p, n| name_matches(&pattern[p], names[n]))
+        && !(pattern.last().is_some_and(|last| last == b"**") && names.len() < pattern.len())
+}
+
+fn name_matches(pattern: &[u8], name: &[u8]) -> bool {
+    wild(
+        pattern.len(),
+        name.len(),
+        |at| pattern[at] == b'*',
+        |p, n| pattern[p] == b'?' || pattern[p] == name[n],
+    )
+}
+
+/// Matching with wild cards, in time of the product of both lengths: on a mismatch only the last wild card is tried again.
+fn wild(
+    pattern: usize,
+    text: usize,
+    is_wild: impl Fn(usize) -> bool,
+    is_same: impl Fn(usize, usize) -> bool,
+) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut last = None;
+    while t < text {
+        if p < pattern && is_wild(p) {
+            last = Some((p, t));
+            p += 1;
+        } else if p < pattern && is_same(p, t) {
+            p += 1;
+            t += 1;
+        } else if let Some((at, taken)) = last {
+            last = Some((at, taken + 1));
+            p = at + 1;
+            t = taken + 1;
+        } else {
+            return false;
+        }
+    }
+    (p..pattern).all(is_wild)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excluded(family: Family, path: &str) -> bool {
+        Exclusions::shipped(family).unwrap().matches(path.as_bytes())
+    }
+
+    #[test]
+    fn a_machines_identity_and_its_caches_are_no_part_of_a_linux_layer() {
+        for path in [
+            "etc/machine-id",
+            "etc/ssh/ssh_host_ed25519_key.pub",
+            "tmp/x/y",
+            "var/log/journal/1/system.journal",
+            "var/cache/apt/archives/hello.deb",
+            "var/lib/dhcp/dhclient.leases",
+            "swapfile",
+        ] {
+            assert!(excluded(Family::Linux, path), "{path}");
+        }
+        for path in
+            ["", "tmp", "var/log", "etc/ssh/sshd_config", "usr/bin/true", "home/a/tmp/x", "ETC/machine-id"]
+        {
+            assert!(!excluded(Family::Linux, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn page_files_and_logs_are_no_part_of_a_windows_layer_whatever_their_case() {
+        for path in [
+            "pagefile.sys",
+            "HIBERFIL.SYS",
+            "Windows/Temp/a.tmp",
+            "Users/Ännchen/AppData/Local/Temp/x",
+            "windows/system32/winevt/logs/System.evtx",
+            "System Volume Information/tracking.log",
+        ] {
+            assert!(excluded(Family::Windows, path), "{path}");
+        }
+        for path in ["Windows/Temp", "Windows/System32/kernel32.dll", "Users/a/AppData/Roaming/x"] {
+            assert!(!excluded(Family::Windows, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn patterns_mean_what_they_say() {
+        let of = |pattern: &str| {
+            let text = format!("[linux]\npaths = [\"{pattern}\"]");
+            Exclusions::default().with(Family::Linux, &text).unwrap()
+        };
+        for (pattern, path, expected) in [
+            ("/a/*/c", "a/b/c", true),
+            ("/a/*/c", "a/b/c/d", true),
+            ("/a/*/c", "a/b/x/c", false),
+            ("/a/**/c", "a/c", true),
+            ("/a/**/c", "a/b/x/c", true),
+            ("/a/**", "a", false),
+            ("/a/**", "a/b/c", true),
+            ("/**/*.pyc", "usr/lib/x.pyc", true),
+            ("/**/*.pyc", "x.pyc", true),
+            ("/*a*b*", "xxaxxbxx", true),
+            ("/*a*b*", "xxbxxaxx", false),
+            ("/a?c", "abc", true),
+            ("/a?c", "ac", false),
+        ] {
+            assert_eq!(of(pattern).matches(path.as_bytes()), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_not_understood_is_refused() {
+        for text in
+            ["paths = 3", "[linux]\npaths = [\"tmp\"]", "[linux]\npaths = [\"/a//b\"]", "[beos]\npaths = []"]
+        {
+            assert!(Exclusions::default().with(Family::Linux, text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The process that knows file systems: started, shown a disk, asked, and ended when it does not behave.
+//!
+//! ```text
+//!   ask ──request──▶ process        while it works: 'r' ◀─▶ bytes of the disk · 'w' ──▶ Changes
+//!    ▲                  │
+//!    └─── 'a' │ 'e' ────┘           silence, too long, nonsense, a crash ──▶ ended, with a text that says so
+//! ```
+
+use std::io::{ErrorKind as IoKind, Read, Write};
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shale_disk::{Disk, Error, ErrorKind, Result, Window};
+
+use super::wire::{ANSWER_LIMIT, Answer, Request, nonsense};
+use crate::changes::Changes;
+
+/// How long it may be silent; it thinks for milliseconds between reads of the disk.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long one request may take. The longest is the last: all bitmaps of a file system.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Most bytes of the disk that it asks for, or writes, at once.
+const STROKE: usize = 1 << 20;
+const TEXT_LIMIT: usize = 4096;
+/// `main.rs` could not give up its rights; `c/wire.h` has the others.
+const NOT_LOCKED: i32 = 5;
+
+/// Where the program `shale-files` is.
+#[derive(Clone, Debug)]
+pub struct Program(PathBuf);
+
+impl Program {
+    /// The program at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// `shale-files` in the folder of the program that runs now.
+    pub fn beside_this_one() -> Result<Self> {
+        let here = std::env::current_exe().map_err(|e| {
+            Error::io("where this program lies cannot be told, and so not where shale-files is", e)
+        })?;
+        Ok(Self(here.parent().unwrap_or(Path::new("/")).join("shale-files")))
+    }
+}
+
+/// The part of a disk that the process sees, from 0 on.
+pub(super) struct Shown {
+    pub disk: Arc<dyn Disk>,
+    pub changes: Option<Arc<Changes>>,
+    pub range: Range<u64>,
+    window: Window<Arc<dyn Disk>>,
+}
+
+impl Shown {
+    pub fn new(disk: Arc<dyn Disk>, changes: Option<Arc<Changes>>, range: Range<u64>) -> Result<Self> {
+        let window = Window::new(disk.clone(), range.start, range.end.saturating_sub(range.start))?;
+        Ok(Self { disk, changes, range, window })
+    }
+
+    pub fn read(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.window.read_at(buffer, offset)
+    }
+
+    pub fn write(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= self.window.size());
+        match (&self.changes, end) {
+            (Some(changes), Some(_)) => changes.write_at(bytes, self.range.start + offset),
+            _ => Err(nonsense()),
+        }
+    }
+}
+
+/// A running `shale-files`.
+pub(super) struct Process {
+    pub shown: Shown,
+    child: Child,
+    socket: UnixStream,
+    /// Set by the first failure of the process itself.
+    ended: bool,
+    buffer: Vec<u8>,
+}
+
+impl Process {
+    pub fn start(program: &Program, shown: Shown) -> Result<Self> {
+        let failed = |e| {
+            Error::io(
+                format!(
+                    "'{}' cannot be started: it reads file systems; is it installed?",
+                    program.0.display()
+                ),
+                e,
+            )
+        };
+        let (socket, theirs) = UnixStream::pair().map_err(failed)?;
+        socket.set_read_timeout(Some(SILENCE)).map_err(failed)?;
+        socket.set_write_timeout(Some(SILENCE)).map_err(failed)?;
+        let child = Command::new(&program.0)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self { shown, child, socket, ended: false, buffer: Vec::new() })
+    }
+
+    /// Sends a request and serves the disk until it is answered.
+    pub fn ask(&mut self, request: Request) -> Result<Answer> {
+        if self.ended {
+            let text = "the program that reads file systems was ended by an earlier failure";
+            return Err(Error::new(ErrorKind::Corrupt, text));
+        }
+        let operation = request.operation();
+        let message = request.finish()?;
+        match self.converse(&message) {
+            Ok(said) => said,
+            Err(ended) => Err(self.end(ended, operation)),
+        }
+    }
+
+    /// The inner result is what the process said; the outer error is that there is no talking to it any more.
+    fn converse(&mut self, message: &[u8]) -> std::result::Result<Result<Answer>, Ended> {
+        let started = Instant::now();
+        self.socket.write_all(message)?;
+        loop {
+            if started.elapsed() > LONGEST {
+                return Err(Ended::TooLong);
+            }
+            let mut head = [0; 5];
+            self.socket.read_exact(&mut head)?;
+            let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]);
+            let length = (length as usize).checked_sub(1).ok_or(Ended::Nonsense)?;
+            match head[4] {
+                b'r' => self.serve_read(length)?,
+                b'w' => self.serve_write(length)?,
+                b'a' => return Ok(Ok(Answer::new(self.take(length, ANSWER_LIMIT)?))),
+                b'e' => return Ok(Err(self.take_error(length)?)),
+                _ => return Err(Ended::Nonsense),
+            }
+        }
+    }
+
+    fn serve_read(&mut self, length: usize) -> std::result::Result<(), Ended> {
+        let mut fields = [0; 12];
+        if length != fields.len() {
+            return Err(Ended::Nonsense);
+        }
+        self.socket.read_exact(&mut fields)?;
+        let (offset, length) = fields.split_at(8);
+        let offset = u64::from_le_bytes(offset.try_into().map_err(|_| Ended::Nonsense)?);
+        let length = u32::from_le_bytes(length.try_into().map_err(|_| Ended::Nonsense)?);
+        if length as usize > STROKE {
+            return Err(Ended::Nonsense);
+        }
+        self.buffer.resize(4 + length as usize, 0);
+        self.buffer[..4].copy_from_slice(&length.to_le_bytes());
+        self.shown.read(&mut self.buffer[4..], offset).map_err(Ended::Disk)?;
+        Ok(self.socket.write_all(&self.buffer)?)
+    }
+
+    fn serve_write(&mut self, length: usize) -> std::result::Result<(), Ended> {
+        let mut offset = [0; 8];
+        let length = length.checked_sub(8).filter(|length| *length <= STROKE).ok_or(Ended::Nonsense)?;
+        self.socket.read_exact(&mut offset)?;
+        self.buffer.resize(length, 0);
+        self.socket.read_exact(&mut self.buffer)?;
+        self.shown.write(&self.buffer, u64::from_le_bytes(offset)).map_err(Ended::Disk)
+    }
+
+    fn take(&mut self, length: usize, limit: usize) -> std::result::Result<Vec<u8>, Ended> {
+        if length > limit {
+            return Err(Ended::Nonsense);
+        }
+        let mut bytes = vec![0; length];
+        self.socket.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn take_error(&mut self, length: usize) -> std::result::Result<Error, Ended> {
+        let bytes = self.take(length, TEXT_LIMIT)?;
+        let (kind, text) = bytes.split_first().ok_or(Ended::Nonsense)?;
+        let kind = match kind {
+            1 | 4 => ErrorKind::Corrupt,
+            2 | 5 => ErrorKind::Unsupported,
+            3 => ErrorKind::Full,
+            _ => return Err(Ended::Nonsense),
+        };
+        Ok(Error::new(kind, String::from_utf8_lossy(text).escape_debug().to_string()))
+    }
+
+    /// Ends the process and says why.
+    fn end(&mut self, why: Ended, operation: u8) -> Error {
+        self.ended = true;
+        let killed = !matches!(why, Ended::Gone);
+        if killed {
+            let _ = self.child.kill();
+        }
+        let status = self.child.wait();
+        let doing = doing(operation);
+        match why {
+            Ended::Disk(e) => e,
+            Ended::Nonsense => nonsense(),
+            Ended::Silent | Ended::TooLong => corrupt(format!(
+                "the program that reads file systems took too long to {doing} and was ended: the file system is damaged, \
+                 or made to mislead; check it with its own tool"
+            )),
+            Ended::Gone => match status {
+                Ok(status) => corrupt(format!("{} while it was to {doing}", gone(status))),
+                Err(e) => Error::io("how the program that reads file systems ended cannot be told", e),
+            },
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.ended {
+            // Its part is done, or is to be thrown away: nothing it holds is lost.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Why there is no talking to the process any more.
+#[derive(Debug)]
+enum Ended {
+    Gone,
+    Silent,
+    TooLong,
+    Nonsense,
+    Disk(Error),
+}
+
+impl From<std::io::Error> for Ended {
+    fn from(e: std::io::Error) -> Self {
+        match e.kind() {
+            IoKind::WouldBlock | IoKind::TimedOut => Self::Silent,
+            _ => Self::Gone,
+        }
+    }
+}
+
+fn doing(operation: u8) -> &'static str {
+    match operation {
+        super::wire::OPEN => "open the file system",
+        super::wire::FOLDER => "list a folder",
+        super::wire::ENTRY | super::wire::MAP | super::wire::READ => "read a file",
+        super::wire::CLOSE => "close the file system",
+        _ => "write to the file system",
+    }
+}
+
+fn gone(status: ExitStatus) -> String {
+    const SYSTEM_CALL: i32 = 31;
+    let program = "the program that reads file systems";
+    match (status.signal(), status.code()) {
+        (Some(SYSTEM_CALL), _) => format!("{program} was ended because it tried what it must not"),
+        (Some(signal), _) => format!(
+            "{program} crashed (signal {signal}): the file system is damaged, check it with its own tool"
+        ),
+        (_, Some(3)) => format!(
+            "{program} needed more memory than it may have: the file system is damaged or unusually large"
+        ),
+        (_, Some(NOT_LOCKED)) => {
+            format!("{program} could not give up its rights and did not begin: the kernel needs seccomp")
+        }
+        _ => format!("{program} ended ({status})"),
+    }
+}
+
+fn corrupt(text: String) -> Error {
+    Error::new(ErrorKind::Corrupt, text)
+}

@@ -1,0 +1,379 @@
+//! What several deltas make together, before a byte is written.
+//!
+//! ```text
+//!   delta 0 (lowest) ─┐                     ┌─ changes: for every path the layer that wins
+//!   delta 1          ─┼─ fold, in order ──▶ Plan
+//!   delta 2 (highest) ┘     base Tree ──┘   └─ conflicts: what each layer loses to which, and why
+//! ```
+//!
+//! The higher layer wins where two say something of one path. Folders are merged: both layers' entries are in them, and
+//! the higher one's metadata wins, which is no conflict unless it differs in more than times. A file that takes the place
+//! of a folder takes away what lower layers put below it. A removal by a lower layer yields to whatever a higher one puts
+//! at that place or below.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::delta::{Body, Change, Delta, Item, Streams};
+use crate::files::{Facts, Kind, show};
+use crate::tree::{Tree, split};
+
+/// A change and the layer it comes from: its place in the order, 0 the lowest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Which layer.
+    pub layer: usize,
+    /// What it does.
+    pub change: Change,
+}
+
+/// What is to be done with a file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Path to what happens there.
+    pub changes: BTreeMap<Vec<u8>, Planned>,
+    /// In the order in which they were found.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A place where a layer does not get what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where.
+    pub path: Vec<u8>,
+    /// Whose change is not made.
+    pub loser: usize,
+    /// Whose change stands against it; `None`: what is on the disk.
+    pub winner: Option<usize>,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a change is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Both layers change this entry.
+    BothChange,
+    /// A higher layer has something else where the folder of this entry was.
+    FolderReplaced,
+    /// A higher layer keeps or puts something at or below what is removed.
+    StillNeeded,
+    /// It changes an entry that the disk does not have, without bringing its content.
+    Missing,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = show(&self.path);
+        match self.why {
+            Why::BothChange => write!(f, "'/{path}' is changed by more than one layer"),
+            Why::FolderReplaced => {
+                write!(f, "'/{path}' is in a folder that a higher layer removes or replaces")
+            }
+            Why::StillNeeded => write!(f, "'/{path}' is removed by one layer and used by a higher one"),
+            Why::Missing => write!(f, "'/{path}' is changed but not on this disk"),
+        }
+    }
+}
+
+/// What `layers`, the lowest first, do to a file system that is as `base`. All are of its kind.
+pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
+    let mut plan = Plan::default();
+    for (layer, delta) in layers.iter().enumerate() {
+        for (path, change) in &delta.changes {
+            plan.add(layer, path, change);
+        }
+    }
+    plan.name_anew(layers);
+    plan.drop_missing(base);
+    plan
+}
+
+impl Plan {
+    fn add(&mut self, layer: usize, path: &[u8], change: &Change) {
+        self.make_way(layer, path, change);
+        let now_folder = is_folder(change);
+        if !now_folder {
+            self.take_below(layer, path);
+        }
+        if let Some(had) = self.changes.get(path).filter(|had| had.layer != layer) {
+            let why = match (&had.change, change) {
+                (a, b) if is_agreed(a, b) => None,
+                (Change::Removed, _) => Some(Why::StillNeeded),
+                _ => Some(Why::BothChange),
+            };
+            let loser = had.layer;
+            let both_folders = is_folder(&had.change) && now_folder;
+            let is_new = matches!(&had.change, Change::Put(Item { body: Body::New(_), .. }));
+            self.conflicts.extend(why.map(|why| Conflict {
+                path: path.to_vec(),
+                loser,
+                winner: Some(layer),
+                why,
+            }));
+            // A folder that a lower layer makes must be made, whatever the higher one changes of it.
+            if let (true, true, Change::Put(item)) = (both_folders, is_new, change) {
+                let body =
+                    if item.body == Body::Kept { Body::New(Streams::new()) } else { item.body.clone() };
+                let change = Change::Put(Item { body, ..item.clone() });
+                self.changes.insert(path.to_vec(), Planned { layer, change });
+                return;
+            }
+        }
+        self.changes.insert(path.to_vec(), Planned { layer, change: change.clone() });
+    }
+
+    /// Lower layers' removals and files in place of the folders of `path` yield to what is put there.
+    fn make_way(&mut self, layer: usize, path: &[u8], change: &Change) {
+        if *change == Change::Removed {
+            return;
+        }
+        let mut at = path;
+        while let Some((folder, _)) = split(at) {
+            at = folder;
+            let Some(had) = self.changes.get(folder).filter(|had| had.layer != layer) else { continue };
+            if !is_folder(&had.change) {
+                let why = if had.change == Change::Removed { Why::StillNeeded } else { Why::BothChange };
+                self.conflicts.push(Conflict {
+                    path: folder.to_vec(),
+                    loser: had.layer,
+                    winner: Some(layer),
+                    why,
+                });
+                self.changes.remove(folder);
+            }
+        }
+    }
+
+    /// What lower layers have below a path that is no folder any more goes.
+    fn take_below(&mut self, layer: usize, path: &[u8]) {
+        let start = [path, b"/"].concat();
+        let below = self.changes.range(start.clone()..).take_while(|(path, _)| path.starts_with(&start));
+        let lost: Vec<Vec<u8>> =
+            below.filter(|(_, had)| had.layer != layer).map(|(path, _)| path.clone()).collect();
+        for path in lost {
+            if let Some(had) = self.changes.remove(&path).filter(|had| had.change != Change::Removed) {
+                let why = Why::FolderReplaced;
+                self.conflicts.push(Conflict { path, loser: had.layer, winner: Some(layer), why });
+            }
+        }
+    }
+
+    /// Where a layer lost the first name of a file, the next of its names becomes the first.
+    fn name_anew(&mut self, layers: &[&Delta]) {
+        let mut firsts: BTreeMap<(usize, Vec<u8>), Vec<u8>> = BTreeMap::new();
+        let stands = |changes: &BTreeMap<Vec<u8>, Planned>, layer, first: &[u8]| {
+            changes.get(first).is_some_and(|planned| planned.layer == layer)
+        };
+        let paths: Vec<Vec<u8>> = self.changes.keys().cloned().collect();
+        for path in paths {
+            let Some(Planned { layer, change: Change::Put(item) }) = self.changes.get(&path) else {
+                continue;
+            };
+            let Body::NameOf(first) = &item.body else { continue };
+            let key = (*layer, first.clone());
+            if stands(&self.changes, key.0, &key.1) {
+                continue;
+            }
+            let body = match (firsts.get(&key), layers[key.0].changes.get(&key.1)) {
+                (Some(first), _) => Body::NameOf(first.clone()),
+                (None, Some(Change::Put(lost))) => lost.body.clone(),
+                (None, _) => continue,
+            };
+            firsts.entry(key).or_insert_with(|| path.clone());
+            if let Some(Planned { change: Change::Put(item), .. }) = self.changes.get_mut(&path) {
+                item.body = body;
+            }
+        }
+    }
+
+    /// What only changes an entry needs that entry.
+    fn drop_missing(&mut self, base: &Tree) {
+        let conflicts = &mut self.conflicts;
+        self.changes.retain(|path, planned| {
+            let Change::Put(item) = &mut planned.change else { return base.0.contains_key(path) };
+            if base.0.get(path).is_some_and(|entry| is_like(&entry.kind, &item.kind)) {
+                return true;
+            }
+            let body = match &item.body {
+                Body::New(_) | Body::NameOf(_) => return true,
+                Body::Kept if item.kind == Kind::Folder => Some(Streams::new()),
+                Body::Kept => None,
+                Body::Filled(streams) => {
+                    streams.iter().map(|(name, content)| Some((name.clone(), content.clone()?))).collect()
+                }
+            };
+            let Some(body) = body else {
+                let (path, loser) = (path.clone(), planned.layer);
+                conflicts.push(Conflict { path, loser, winner: None, why: Why::Missing });
+                return false;
+            };
+            item.body = Body::New(body);
+            true
+        });
+    }
+}
+
+fn is_folder(change: &Change) -> bool {
+    matches!(change, Change::Put(item) if item.kind == Kind::Folder)
+}
+
+fn is_like(kind: &Kind, other: &Kind) -> bool {
+    std::mem::discriminant(kind) == std::mem::discriminant(other)
+}
+
+/// Whether two layers say the same, or what they say of a folder differs in times only.
+fn is_agreed(a: &Change, b: &Change) -> bool {
+    let (Change::Put(a), Change::Put(b)) = (a, b) else { return a == b };
+    let timeless = |facts: Facts| Facts {
+        modified: Default::default(),
+        accessed: Default::default(),
+        changed: Default::default(),
+        born: Default::default(),
+        ..facts
+    };
+    let same_metadata =
+        timeless(a.facts) == timeless(b.facts) && a.attributes == b.attributes && a.kind == b.kind;
+    let digests =
+        |item: &Item| item.contents().map(|content| (content.digest, content.size)).collect::<Vec<_>>();
+    same_metadata && (a.kind == Kind::Folder || (digests(a) == digests(b) && name_of(a) == name_of(b)))
+}
+
+fn name_of(item: &Item) -> Option<&[u8]> {
+    match &item.body {
+        Body::NameOf(first) => Some(first),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delta::Content;
+    use crate::files::{Attributes, Entry, Stream};
+    use crate::known::Known;
+
+    fn item(kind: Kind, mode: u16, body: Body) -> Change {
+        let facts = Facts { mode, ..Facts::default() };
+        Change::Put(Item { kind, facts, attributes: Attributes::new(), body })
+    }
+
+    fn file(byte: u8) -> Change {
+        item(Kind::File, 0o644, Body::New(streams(byte)))
+    }
+
+    fn streams(byte: u8) -> Streams {
+        let digest = [byte; 32];
+        let content = Content {
+            size: 1,
+            ranges: std::iter::once(0..1).collect(),
+            compressed: false,
+            digest,
+            offset: 0,
+        };
+        Streams::from([(Vec::new(), content)])
+    }
+
+    fn folder() -> Change {
+        item(Kind::Folder, 0o755, Body::New(Streams::new()))
+    }
+
+    fn delta(changes: &[(&str, Change)]) -> Delta {
+        let changes =
+            changes.iter().map(|(path, change)| (path.as_bytes().to_vec(), change.clone())).collect();
+        let delta = Delta { kind: Known::Ext, changes };
+        delta.check().unwrap();
+        delta
+    }
+
+    fn base(paths: &[(&str, Kind)]) -> Tree {
+        let entry = |kind: &Kind| Entry {
+            node: 1,
+            kind: kind.clone(),
+            facts: Facts::default(),
+            links: 1,
+            attributes: Attributes::new(),
+            streams: vec![Stream { name: Vec::new(), size: 1 }],
+        };
+        Tree(paths.iter().map(|(path, kind)| (path.as_bytes().to_vec(), entry(kind))).collect())
+    }
+
+    fn told(plan: &Plan) -> Vec<(&str, usize)> {
+        plan.changes
+            .iter()
+            .map(|(path, planned)| (std::str::from_utf8(path).unwrap(), planned.layer))
+            .collect()
+    }
+
+    fn why(plan: &Plan) -> Vec<(&str, usize, Why)> {
+        let told = |conflict: &'_ Conflict| (conflict.loser, conflict.why);
+        plan.conflicts.iter().map(|c| (std::str::from_utf8(&c.path).unwrap(), told(c).0, told(c).1)).collect()
+    }
+
+    #[test]
+    fn the_higher_layer_wins_and_the_loss_is_told_unless_both_say_the_same() {
+        let low = delta(&[("a", file(1)), ("b", file(2)), ("c", file(3))]);
+        let high = delta(&[("b", file(2)), ("c", file(4))]);
+        let plan = plan(&[&low, &high], &Tree::default());
+        assert_eq!(told(&plan), [("a", 0), ("b", 1), ("c", 1)]);
+        assert_eq!(why(&plan), [("c", 0, Why::BothChange)]);
+    }
+
+    #[test]
+    fn folders_are_merged() {
+        let low = delta(&[("d", folder()), ("d/low", file(1))]);
+        let high = delta(&[("d", item(Kind::Folder, 0o755, Body::Kept)), ("d/high", file(2))]);
+        let plan = plan(&[&low, &high], &Tree::default());
+        assert_eq!(told(&plan), [("d", 1), ("d/high", 1), ("d/low", 0)]);
+        assert!(plan.conflicts.is_empty());
+        let Change::Put(made) = &plan.changes[&b"d"[..]].change else { panic!() };
+        assert_eq!(made.body, Body::New(Streams::new()), "somebody must make the folder");
+    }
+
+    #[test]
+    fn a_removal_yields_to_what_a_higher_layer_puts_below_it() {
+        let low = delta(&[("d", Change::Removed), ("e", Change::Removed)]);
+        let high = delta(&[("d/new", file(1))]);
+        let plan = plan(&[&low, &high], &base(&[("d", Kind::Folder), ("e", Kind::File)]));
+        assert_eq!(told(&plan), [("d/new", 1), ("e", 0)]);
+        assert_eq!(why(&plan), [("d", 0, Why::StillNeeded)]);
+    }
+
+    #[test]
+    fn what_is_in_a_folder_that_a_higher_layer_removes_or_replaces_goes() {
+        for change in [Change::Removed, file(9)] {
+            let low = delta(&[("d", folder()), ("d.x", file(1)), ("d/a", file(1)), ("d/b", file(2))]);
+            let plan = plan(&[&low, &delta(&[("d", change)])], &base(&[("d", Kind::Folder)]));
+            assert_eq!(told(&plan), [("d", 1), ("d.x", 0)]);
+            assert_eq!(why(&plan)[..2], [("d/a", 0, Why::FolderReplaced), ("d/b", 0, Why::FolderReplaced)]);
+        }
+    }
+
+    #[test]
+    fn the_next_name_of_a_file_brings_its_content_where_the_first_is_lost() {
+        let name = || item(Kind::File, 0o644, Body::NameOf(b"a".to_vec()));
+        let low = delta(&[("a", file(1)), ("b", name()), ("c", name())]);
+        let plan = plan(&[&low, &delta(&[("a", file(2))])], &Tree::default());
+        let body = |path: &[u8]| match &plan.changes[path].change {
+            Change::Put(item) => item.body.clone(),
+            Change::Removed => panic!(),
+        };
+        assert_eq!(body(b"b"), Body::New(streams(1)));
+        assert_eq!(body(b"c"), Body::NameOf(b"b".to_vec()));
+    }
+
+    #[test]
+    fn a_change_to_what_is_not_there_is_told_unless_it_brings_all() {
+        let filled = |content: Option<Content>| Body::Filled(BTreeMap::from([(Vec::new(), content)]));
+        let content = streams(1).remove(&[][..]);
+        let delta = delta(&[
+            ("gone", Change::Removed),
+            ("kept", item(Kind::File, 0, Body::Kept)),
+            ("part", item(Kind::File, 0, filled(None))),
+            ("whole", item(Kind::File, 0, filled(content))),
+        ]);
+        let plan = plan(&[&delta], &Tree::default());
+        assert_eq!(told(&plan), [("whole", 0)]);
+        assert_eq!(why(&plan), [("kept", 0, Why::Missing), ("part", 0, Why::Missing)]);
+    }
+}

@@ -1,0 +1,329 @@
+//! Files as the file systems' own tools see them, in both directions; what is damaged or strange is refused.
+
+mod made;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::sync::Arc;
+
+use made::{Image, MIB, Made, content, output, program, run, see};
+use shale_disk::{Disk, ErrorKind, Memory};
+use shale_volume::changes::Changes;
+use shale_volume::files::{Facts, Files, Filling, Kind, Making, Moment, Program};
+use shale_volume::known::Known;
+use shale_volume::tree::Tree;
+
+/// A tree of the host with what a file system can hold without rights.
+fn host_tree() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("etc/deep/er")).unwrap();
+    fs::write(at("etc/small"), b"hello").unwrap();
+    fs::write(at("etc/empty"), b"").unwrap();
+    fs::write(at("etc/deep/er/large"), (0..3_000_000u32).map(|i| (i / 11) as u8).collect::<Vec<_>>())
+        .unwrap();
+    fs::hard_link(at("etc/small"), at("etc/deep/other name")).unwrap();
+    symlink("../short", at("etc/short link")).unwrap();
+    symlink("x".repeat(200), at("etc/long link")).unwrap();
+    let sparse = fs::File::create(at("sparse")).unwrap();
+    sparse.set_len(50 << 20).unwrap();
+    sparse.write_all_at(&[7; 9000], 20 << 20).unwrap();
+    for number in 0..400 {
+        fs::write(at(&format!("etc/deep/file with a long name, number {number}")), [number as u8]).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_tree_is_read_from_ext_as_the_host_has_it() {
+    let host = host_tree();
+    for kind in [Made::Ext4, Made::Ext2] {
+        let image = Image::new(kind, 64 * MIB, Some(host.path()));
+        let mut files = image.open();
+        assert_eq!(files.kind(), Known::Ext);
+        let tree = Tree::read(&mut files).unwrap();
+        assert!(tree.0.len() > 410, "{}", tree.0.len());
+        for (path, entry) in
+            tree.0.iter().filter(|(path, _)| !path.is_empty() && !path.starts_with(b"lost+found"))
+        {
+            let path = host.path().join(std::str::from_utf8(path).unwrap());
+            let expected = fs::symlink_metadata(&path).unwrap();
+            assert_eq!(u32::from(entry.facts.mode), expected.mode() & 0o7777, "{path:?}");
+            assert_eq!((entry.facts.owner, entry.facts.group), (expected.uid(), expected.gid()));
+            assert_eq!(entry.facts.modified.seconds, expected.mtime());
+            match &entry.kind {
+                Kind::Folder => assert!(expected.is_dir()),
+                Kind::Link { target } => {
+                    assert_eq!(
+                        std::str::from_utf8(target).unwrap(),
+                        fs::read_link(&path).unwrap().to_str().unwrap()
+                    );
+                }
+                _ => {
+                    assert_eq!(u64::from(entry.links), expected.nlink());
+                    assert!(content(&mut files, entry, b"") == fs::read(&path).unwrap(), "{path:?}");
+                }
+            }
+        }
+        let sparse = &tree.0[&b"sparse"[..]];
+        let pieces = files.map(sparse.node, b"").unwrap().pieces;
+        assert!(pieces.iter().map(|piece| piece.length).sum::<u64>() < 100_000, "{pieces:?}");
+        let names = tree.names();
+        assert_eq!(names.values().next().unwrap(), &[&b"etc/deep/other name"[..], b"etc/small"]);
+        files.close().unwrap();
+    }
+}
+
+fn facts(mode: u16, seconds: i64) -> Facts {
+    let moment = |add| Moment { seconds: seconds + add, nanoseconds: 123_456_700 };
+    Facts {
+        mode,
+        owner: 70_000,
+        group: 1_000,
+        flags: 0,
+        modified: moment(0),
+        accessed: moment(1),
+        changed: moment(2),
+        born: moment(3),
+    }
+}
+
+fn attributes(pairs: &[(&str, &[u8])]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect()
+}
+
+fn fill(files: &mut Files, node: u64, stream: &[u8], bytes: &[u8], ranges: &[(u64, u64)]) {
+    let ranges: Vec<_> = ranges.iter().map(|(start, end)| *start..*end).collect();
+    let mut content = |offset: u64, buffer: &mut [u8]| {
+        buffer.copy_from_slice(&bytes[offset as usize..offset as usize + buffer.len()]);
+        Ok(())
+    };
+    let filling =
+        Filling { size: bytes.len() as u64, ranges: &ranges, compressed: false, content: &mut content };
+    files.fill(node, stream, filling).unwrap();
+}
+
+#[test]
+fn what_is_written_to_ext_is_what_debugfs_shows_and_e2fsck_finds_nothing() {
+    for kind in [Made::Ext4, Made::Ext2] {
+        let image = Image::new(kind, 64 * MIB, None);
+        let large: Vec<u8> = (0..2_345_678u32).map(|i| (i / 13) as u8).collect();
+        let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        image.change(|files| {
+            let root = files.root();
+            let folder = files.make(Making { parent: root, name: b"folder", kind: &Kind::Folder }).unwrap();
+            let file = files.make(Making { parent: folder, name: b"file", kind: &Kind::File }).unwrap();
+            fill(files, file, b"", &large, &[(0, 1 << 20), (2 << 20, large.len() as u64)]);
+            files.link(root, b"second name", file).unwrap();
+            let acl =
+                [1, 0, 0, 0, 1, 0, 6, 0, 2, 0, 4, 0, 0x39, 5, 0, 0, 4, 0, 4, 0, 0x10, 0, 4, 0, 0x20, 0, 0, 0];
+            let kept = attributes(&[
+                ("security.capability", &capability),
+                ("system.posix_acl_access", &acl),
+                ("user.long", &[9; 900]),
+                ("user.short", b"value"),
+            ]);
+            files.describe(file, folder, &facts(0o4750, 5_000_000_000), &kept).unwrap();
+            let target = b"y".repeat(300);
+            for (name, kind) in [
+                (&b"link"[..], Kind::Link { target: b"folder/file".to_vec() }),
+                (b"long", Kind::Link { target }),
+                (b"null", Kind::Characters { major: 1, minor: 3 }),
+                (b"far", Kind::Blocks { major: 300, minor: 70_000 }),
+                (b"pipe", Kind::Pipe),
+                (b"socket", Kind::Socket),
+            ] {
+                let node = files.make(Making { parent: folder, name, kind: &kind }).unwrap();
+                files.describe(node, folder, &facts(0o777, 1_700_000_000), &BTreeMap::new()).unwrap();
+            }
+            files.describe(folder, root, &facts(0o1777, -1000), &BTreeMap::new()).unwrap();
+        });
+        image.judge();
+        let path = image.path();
+        let path = path.to_str().unwrap();
+        let dumped = image.folder.path().join("dumped");
+        run("debugfs", &["-R", &format!("dump \"/second name\" {}", dumped.display()), path]);
+        let mut expected = large.clone();
+        expected[1 << 20..2 << 20].fill(0);
+        assert!(fs::read(&dumped).unwrap() == expected);
+        let shown = run("debugfs", &["-R", "stat /folder/file", path]);
+        for expected in ["Mode:  04750", "User: 70000", "Group:  1000", "Links: 2", "security.capability"] {
+            assert!(shown.contains(expected), "{expected} is not in {shown}");
+        }
+        assert!(run("debugfs", &["-R", "stat /folder/far", path]).contains("300:70000"));
+        assert!(
+            run("debugfs", &["-R", "stat /folder/link", path]).contains("Fast link dest: \"folder/file\"")
+        );
+        let seen = see(&mut image.open());
+        assert_eq!(seen[&b"folder/file"[..]].facts, facts(0o4750, 5_000_000_000));
+        assert_eq!(seen[&b"folder"[..]].facts, facts(0o1777, -1000));
+        assert_eq!(seen[&b"folder/file"[..]].attributes[&b"security.capability"[..]], capability);
+        assert_eq!(seen[&b"folder/file"[..]].attributes.len(), 4);
+        image.change(|files| {
+            let folder = files
+                .folder(files.root())
+                .unwrap()
+                .into_iter()
+                .find(|(name, _)| name == b"folder")
+                .unwrap()
+                .1;
+            for (name, _) in files.folder(folder.node).unwrap() {
+                files.remove(folder.node, &name).unwrap();
+            }
+            files.remove(files.root(), b"folder").unwrap();
+            files.remove(files.root(), b"second name").unwrap();
+        });
+        image.judge();
+        assert_eq!(see(&mut image.open()).len(), 2, "only the root and lost+found are left");
+    }
+}
+
+/// A self-relative security descriptor: owner and group Administrators, everyone may do everything.
+const DESCRIPTOR: [u8; 76] = [
+    1, 0, 4, 0x80, 48, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 20, 0, 0, 0, // header
+    2, 0, 28, 0, 1, 0, 0, 0, // one entry
+    0, 3, 20, 0, 0xff, 1, 0x1f, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, // everyone
+    1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0, // owner: the system
+    1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 32, 2, 0, 0, // group
+];
+
+#[test]
+fn what_is_written_to_ntfs_is_what_sleuthkit_shows_and_ntfsfix_finds_nothing() {
+    let image = Image::new(Made::Ntfs, 64 * MIB, None);
+    let large: Vec<u8> = (0..2_345_678u32).map(|i| (i / 13) as u8).collect();
+    let reparse = [3, 0, 0, 0xa0, 14, 0, 0, 0, 0, 0, 2, 0, 4, 0, 0, 0, b'x', 0, 0, 0, 0, 0];
+    let junction = attributes(&[("system.ntfs_reparse_data", &reparse), ("system.ntfs_acl", &DESCRIPTOR)]);
+    image.change(|files| {
+        let root = files.root();
+        let folder = files
+            .make(Making { parent: root, name: "Gruß an alle".as_bytes(), kind: &Kind::Folder })
+            .unwrap();
+        let file =
+            files.make(Making { parent: folder, name: b"A long name.txt", kind: &Kind::File }).unwrap();
+        fill(files, file, b"", &large, &[(0, large.len() as u64)]);
+        fill(files, file, b"stream", b"hidden words", &[(0, 12)]);
+        let kept = attributes(&[
+            ("system.ntfs_acl", &DESCRIPTOR),
+            ("system.ntfs_attrib", &0x23u32.to_le_bytes()),
+            ("system.ntfs_dos_name", b"ALONGN~1.TXT"),
+        ]);
+        // A file with several names gets no DOS name any more, and every name sets its times.
+        files.describe(file, folder, &facts(0, 1_600_000_000), &kept).unwrap();
+        files.link(root, b"second", file).unwrap();
+        files.describe(file, folder, &facts(0, 1_600_000_000), &kept).unwrap();
+        let target = files.make(Making { parent: root, name: b"junction", kind: &Kind::Folder }).unwrap();
+        files.describe(target, root, &facts(0, 1_500_000_000), &junction).unwrap();
+        files
+            .describe(folder, root, &facts(0, -1000), &attributes(&[("system.ntfs_acl", &DESCRIPTOR)]))
+            .unwrap();
+    });
+    image.judge();
+    let path = image.path();
+    let path = path.to_str().unwrap();
+    let listed = run("fls", &["-f", "ntfs", "-r", "-p", path]);
+    for expected in ["A long name.txt:stream", "Gruß an alle/A long name.txt", "second", "junction"] {
+        assert!(listed.contains(expected), "{expected} is not in {listed}");
+    }
+    let cat = output("ntfscat", &["-f", path, "second"]);
+    assert!(cat.stdout == large, "{}", String::from_utf8_lossy(&cat.stderr));
+    let cat = output("ntfscat", &["-f", "-n", "stream", path, "second"]);
+    assert_eq!(cat.stdout, b"hidden words");
+    let mut files = image.open();
+    let seen = see(&mut files);
+    let file = &seen["Gruß an alle/A long name.txt".as_bytes()];
+    let expected = Facts { mode: 0, owner: 0, group: 0, ..facts(0, 1_600_000_000) };
+    assert_eq!(file.facts, expected);
+    assert_eq!(file.attributes[&b"system.ntfs_dos_name"[..]], b"ALONGN~1.TXT");
+    assert_eq!(file.attributes[&b"system.ntfs_acl"[..]], DESCRIPTOR);
+    assert_eq!(file.attributes[&b"system.ntfs_attrib"[..]], 0x23u32.to_le_bytes());
+    assert_eq!(seen[&b"second"[..]].first, "Gruß an alle/A long name.txt".as_bytes());
+    assert_eq!(seen[&b"junction"[..]].attributes[&b"system.ntfs_reparse_data"[..]], reparse);
+    assert_eq!(
+        seen["Gruß an alle".as_bytes()].facts.modified,
+        Moment { seconds: -1000, nanoseconds: 123_456_700 }
+    );
+    drop(files);
+    image.change(|files| {
+        let root = files.root();
+        let folder =
+            files.folder(root).unwrap().into_iter().find(|(name, _)| name.starts_with(b"Gru")).unwrap();
+        files.remove(folder.1.node, b"A long name.txt").unwrap();
+        for name in [&folder.0[..], b"second", b"junction"] {
+            files.remove(root, name).unwrap();
+        }
+    });
+    image.judge();
+    assert_eq!(see(&mut image.open()).len(), 1, "only the root is left");
+}
+
+#[test]
+fn a_file_system_that_was_not_left_cleanly_is_refused() {
+    let image = Image::new(Made::Ext4, 16 * MIB, None);
+    let path = image.path();
+    let refused = |expected: &str| {
+        let disk = image.disk();
+        let size = disk.size();
+        let e = Files::open(&program(), disk, 0..size).err().unwrap();
+        let source = std::error::Error::source(&e).unwrap().to_string();
+        assert!(source.contains(expected), "{source}");
+        assert_ne!(e.kind(), ErrorKind::Io);
+    };
+    run("debugfs", &["-w", "-R", "feature needs_recovery", path.to_str().unwrap()]);
+    refused("journal");
+    run("debugfs", &["-w", "-R", "feature -needs_recovery", path.to_str().unwrap()]);
+    run("debugfs", &["-w", "-R", "set_super_value state 0", path.to_str().unwrap()]);
+    refused("cleanly");
+    run("debugfs", &["-w", "-R", "set_super_value state 3", path.to_str().unwrap()]);
+    refused("e2fsck");
+}
+
+#[test]
+fn what_is_no_file_system_of_ours_is_refused_by_name() {
+    let refusal = |offset: usize, mark: &[u8]| {
+        let mut bytes = vec![0; 1 << 20];
+        bytes[offset..offset + mark.len()].copy_from_slice(mark);
+        let e = Files::open(&program(), Arc::new(Memory(bytes)), 0..1 << 20).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::Unsupported);
+        e.to_string()
+    };
+    assert!(refusal(0, b"XFSB").contains("XFS"));
+    assert!(refusal(0x1_0040, b"_BHRfS_M").contains("btrfs"));
+    assert!(refusal(0, b"LUKS\xba\xbe").contains("encrypted (LUKS)"));
+    assert!(refusal(3, b"-FVE-FS-").contains("encrypted (BitLocker)"));
+    assert!(refusal(0, b"nothing").contains("no file system"));
+}
+
+#[test]
+fn a_program_that_crashes_or_is_not_there_is_an_error_that_says_so() {
+    let image = Image::new(Made::Ext4, 16 * MIB, None);
+    let open = |program: &str| Files::open(&Program::at(program), image.disk(), 0..16 * MIB).err().unwrap();
+    let missing = open("/nonexistent/shale-files");
+    assert!(missing.to_string().contains("cannot be started"), "{missing}");
+    let ended = open("/bin/true");
+    assert!(std::error::Error::source(&ended).unwrap().to_string().contains("ended"), "{ended:?}");
+}
+
+#[test]
+fn a_disk_that_fills_up_is_an_error_of_its_own() {
+    for kind in [Made::Ext4, Made::Ntfs] {
+        let image = Image::new(kind, 16 * MIB, None);
+        let changes = Arc::new(Changes::new(image.disk(), image.folder.path()).unwrap());
+        let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+        let root = files.root();
+        let node = files.make(Making { parent: root, name: b"too much", kind: &Kind::File }).unwrap();
+        let mut content = |_: u64, buffer: &mut [u8]| {
+            buffer.fill(1);
+            Ok(())
+        };
+        let whole = 0..64 * MIB;
+        let filling = Filling {
+            size: 64 * MIB,
+            ranges: std::slice::from_ref(&whole),
+            compressed: false,
+            content: &mut content,
+        };
+        let e = files.fill(node, b"", filling).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::Full, "{kind:?}: {e}");
+    }
+}
