@@ -5,7 +5,7 @@ use shale_connector::{ErrorKind, Firmware, MachineSpec, Power};
 use shale_disk::Disk;
 use xapi_sim::{Fault, value::Value};
 
-use crate::bench::{Bench, go_on, run_once, spec};
+use crate::bench::{Bench, TestDisk, go_on, run_once, spec};
 use crate::outside::Administrator;
 
 #[test]
@@ -137,6 +137,32 @@ fn a_disk_half_made_is_made_anew_and_a_stray_clone_is_trimmed() {
     connector.remove(&bench.tag).unwrap();
     bench.is_clean(&*connector);
     assert_eq!(bench.base_disks().len(), 1, "{:?}", bench.disks());
+}
+
+#[test]
+fn what_the_network_repeated_or_the_pool_forgot_is_cleaned_up_with_the_rest() {
+    let repeated =
+        ["Async.VDI.create", "Async.VDI.clone", "Async.VDI.snapshot", "Async.VM.clone", "VBD.create"];
+    let forgotten =
+        ["Async.VDI.clone", "Async.VDI.snapshot", "Async.VM.clone", "Async.VM.provision", "Async.VM.start"];
+    let cases = repeated.map(|call| (call, Fault::Twice)).into_iter();
+    for (call, fault) in cases.chain(forgotten.map(|call| (call, Fault::TaskLost))) {
+        let bench = Bench::new();
+        let connector = bench.connect();
+        let disk = TestDisk::new(&bench.folder, "small.raw", 4 << 20, &[(0, 300_000, 1)]);
+        bench.fault(call, 1, fault.clone());
+        if bench.make(&*connector, &disk).is_err() {
+            bench.make(&*connector, &disk).unwrap();
+        }
+        if connector.power_on(&bench.tag).is_err() {
+            connector.power_on(&bench.tag).unwrap();
+        }
+        assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Running, "{call} {fault:?}");
+        connector.remove(&bench.tag).unwrap();
+        connector.trim(&|_| true).unwrap();
+        bench.is_clean(&*connector);
+        assert_eq!(bench.base_disks().len(), 1, "{call} {fault:?}");
+    }
 }
 
 #[test]
