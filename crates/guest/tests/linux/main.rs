@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod dpkg;
+mod entry;
 mod machine;
 mod signs;
 mod small;

@@ -1,0 +1,218 @@
+//! A Windows of Wine, one for all tests, used by one at a time.
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The program's place in Windows, and that of its icon's target.
+pub const PROGRAM: &str = r"C:\Program Files\Shale\shutdown-for-finalize.exe";
+
+/// A Windows with the program in it.
+pub struct Wine {
+    prefix: PathBuf,
+    _alone: MutexGuard<'static, bool>,
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub output: String,
+    /// What Wine traced of processes.
+    trace: String,
+}
+
+impl Run {
+    /// Whether it told Windows to shut down and power off: Wine then starts this.
+    pub fn shuts_down(&self) -> bool {
+        self.trace
+            .lines()
+            .any(|line| line.contains("wineboot.exe --end-session") && line.contains("--shutdown"))
+    }
+}
+
+/// A program of Windows at work, until it is dropped.
+pub struct AtWork {
+    child: Child,
+    stop: PathBuf,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        fs::write(&self.stop, "").unwrap();
+        self.child.wait().unwrap();
+        fs::remove_file(&self.stop).unwrap();
+    }
+}
+
+/// Windows, made anew by the first test.
+pub fn wine() -> Wine {
+    static MADE: Mutex<bool> = Mutex::new(false);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wine");
+    if !*made {
+        make(&prefix);
+        *made = true;
+    }
+    Wine { prefix, _alone: made }
+}
+
+fn make(prefix: &Path) {
+    if prefix.exists() {
+        fs::remove_dir_all(prefix).unwrap();
+    }
+    fs::create_dir_all(prefix).unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/guest-tools");
+    let built = Command::new(build).arg("windows").env("CARGO_TARGET_DIR", target).status().unwrap();
+    assert!(built.success(), "scripts/guest-tools windows");
+    let init = wine_command(prefix, "wineboot").arg("--init").output().expect("wine is installed");
+    assert!(init.status.success(), "{init:?}");
+    let folder = prefix.join("drive_c/Program Files/Shale");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(
+        target.join("guest/windows/shutdown-for-finalize.exe"),
+        folder.join("shutdown-for-finalize.exe"),
+    )
+    .unwrap();
+    let stand_in = |source: &str, output: PathBuf, words: &[&str]| {
+        let source = stand_ins().join(source);
+        let output = output.to_str().unwrap();
+        ran(
+            "x86_64-w64-mingw32-gcc",
+            &[&["-O", "-Wall", "-Werror", "-o", output, source.to_str().unwrap()], words].concat(),
+        );
+    };
+    let drive = prefix.join("drive_c");
+    stand_in("hold.c", drive.join("hold.exe"), &[]);
+    stand_in("ngen.c", drive.join("ngen.exe"), &["-Wno-unused-result"]);
+    stand_in("cfgmgr32.c", folder.join("cfgmgr32.dll"), &["-shared"]);
+}
+
+/// The folder of what stands in for programs that Wine lacks.
+pub fn stand_ins() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/windows/stand-ins")
+}
+
+/// What a tool of this host printed.
+#[track_caller]
+pub fn ran(program: &str, words: &[&str]) -> String {
+    let ended =
+        Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(ended.status.success(), "{program}: {ended:?}");
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+fn wine_command(prefix: &Path, program: &str) -> Command {
+    let mut command = Command::new("wine");
+    command.arg(program).env("WINEPREFIX", prefix).env("WINEDEBUG", "-all").env_remove("DISPLAY");
+    // No questions for Wine's own browser and .NET.
+    command.env("WINEDLLOVERRIDES", "mscoree,mshtml=").stdin(Stdio::null());
+    command
+}
+
+impl Wine {
+    /// A file of the drive `C:`.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.prefix.join("drive_c").join(path)
+    }
+
+    pub fn program(&self) -> PathBuf {
+        self.path("Program Files/Shale/shutdown-for-finalize.exe")
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn command(&self, program: &str) -> Command {
+        wine_command(&self.prefix, program)
+    }
+
+    /// Runs the program, with the stand-in for the configuration manager.
+    pub fn run(&self, words: &[&str]) -> Run {
+        let mut command = self.command(PROGRAM);
+        command
+            .args(words)
+            .env("WINEDEBUG", "+process")
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;cfgmgr32=n");
+        let ended = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Run { code: ended.status.code().unwrap(), output: text(&ended.stdout), trace: text(&ended.stderr) }
+    }
+
+    pub fn report(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.path("ProgramData/Shale/integrity.json")).unwrap()).unwrap()
+    }
+
+    /// What a check finds: codes with their details.
+    #[track_caller]
+    pub fn found(&self) -> Vec<(String, String)> {
+        let run = self.run(&["--check"]);
+        assert!([0, 1, 5, 6].contains(&run.code), "{run:?}");
+        let report = self.report();
+        let findings = report["findings"].as_array().unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let details =
+            |value: &Value| value.as_array().unwrap().iter().map(text).collect::<Vec<_>>().join("; ");
+        findings.iter().map(|one| (text(&one["code"]), details(&one["details"]))).collect()
+    }
+
+    #[track_caller]
+    fn registry(&self, words: &[&str]) {
+        let ended = self.command("reg").args(words).arg("/f").output().unwrap();
+        assert!(ended.status.success(), "reg {words:?}: {ended:?}");
+    }
+
+    /// Sets a value in the registry.
+    #[track_caller]
+    pub fn set(&self, key: &str, name: &str, kind: &str, data: &str) {
+        self.registry(&["add", key, "/v", name, "/t", kind, "/d", data]);
+    }
+
+    /// Deletes a value from the registry.
+    #[track_caller]
+    pub fn unset(&self, key: &str, name: &str) {
+        self.registry(&["delete", key, "/v", name]);
+    }
+
+    /// Makes a key in the registry.
+    #[track_caller]
+    pub fn key(&self, key: &str) {
+        self.registry(&["add", key]);
+    }
+
+    /// Deletes a key from the registry.
+    #[track_caller]
+    pub fn unkey(&self, key: &str) {
+        self.registry(&["delete", key]);
+    }
+
+    /// Whether the registry has this key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.command("reg").args(["query", key]).output().unwrap().status.success()
+    }
+
+    /// Starts a program under this name that works on, and holds a mutex if one is named.
+    pub fn at_work(&self, name: &str, mutex: &[&str]) -> AtWork {
+        let program = self.path(name);
+        fs::copy(self.path("hold.exe"), &program).unwrap();
+        let mut command = self.command(&format!(r"C:\{name}"));
+        let mut child = command.arg(r"C:\stop").args(mutex).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "ready", "{name}");
+        AtWork { child, stop: self.path("stop") }
+    }
+
+    /// Waits until Windows has shut down: nothing of it runs any more.
+    pub fn wait(&self) {
+        let ended = Command::new("wineserver").arg("-w").env("WINEPREFIX", &self.prefix).status();
+        assert!(ended.expect("wineserver runs").success());
+    }
+}
