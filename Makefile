@@ -32,7 +32,7 @@ check: ## Format, lints, licences and advisories, shell scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo deny --log-level warn check $(DENY)
-	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus scripts/bench scripts/debian-mirrors .ci/run
+	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus scripts/bench scripts/debian-mirrors scripts/guest-tools .ci/run
 
 fuzz: ## Every parser of what others wrote, a minute each (needs a nightly toolchain and cargo-fuzz)
 	for target in $$(cargo +nightly fuzz list); do \
