@@ -9,8 +9,23 @@ use std::time::Duration;
 /// Longest head of a request, in bytes.
 const LONGEST_HEAD: usize = 64 << 10;
 
-trait Stream: Read + Write + Send {}
-impl<T: Read + Write + Send> Stream for T {}
+trait Stream: Read + Write + Send {
+    /// Says that nothing more will come.
+    fn say_goodbye(&mut self) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn say_goodbye(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn say_goodbye(&mut self) -> io::Result<()> {
+        self.conn.send_close_notify();
+        self.flush()
+    }
+}
 
 /// A connection: what was read too far stays for who reads next.
 pub struct Connection {
@@ -50,6 +65,11 @@ impl Connection {
     /// For who carries bytes both ways from now on: the socket to wait on, and what was read too far.
     pub fn hand_over(&mut self) -> io::Result<(TcpStream, Vec<u8>)> {
         Ok((self.socket.try_clone()?, std::mem::take(&mut self.ahead)))
+    }
+
+    /// Ends it in good order, once all was said.
+    pub fn finish(&mut self) {
+        let _ = self.stream.say_goodbye().and_then(|()| self.socket.shutdown(Shutdown::Write)); // it may be gone already
     }
 
     /// Ends it at once, for both sides.

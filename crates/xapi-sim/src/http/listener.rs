@@ -91,8 +91,10 @@ fn accept(pool: &Arc<Pool>, host: &str, socket: TcpStream, tls: Option<Arc<Serve
     let (pool, host) = (pool.clone(), host.to_owned());
     let run = move || {
         if let Ok(mut connection) = Connection::new(socket, tls) {
-            let _ = routes::serve(&pool, &host, &mut connection); // a broken connection has nobody to be told
-            connection.cut();
+            match routes::serve(&pool, &host, &mut connection) {
+                Ok(()) => connection.finish(),
+                Err(_) => connection.cut(), // a broken connection has nobody to be told
+            }
         }
         pool.connections.remove(id);
     };
