@@ -34,8 +34,15 @@ pub struct Volume {
 pub struct Kernel {
     /// Its release, as `uname -r` tells it.
     pub release: String,
+    /// What there is to start it; unknown where its files do not bear its release.
+    pub boot: Option<BootFiles>,
+}
+
+/// What there is to start a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFiles {
     /// Whether there is an initramfs for it.
-    pub has_initramfs: bool,
+    pub initramfs: bool,
     /// Whether the boot loader's menu names it; unknown where there is no menu that can be read.
     pub in_menu: Option<bool>,
 }

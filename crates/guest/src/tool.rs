@@ -224,5 +224,4 @@ fn tell(finding: &Finding, lines: &mut Vec<String>) {
 }
 
 #[cfg(test)]
-#[path = "tool_tests.rs"]
 mod tests;

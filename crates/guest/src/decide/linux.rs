@@ -19,7 +19,7 @@ pub(super) fn decide(facts: &LinuxFacts, found: &mut Findings) {
         CloudInit::Running(stage) => found.add(Code::CloudInitRunning, [stage.clone()]),
         CloudInit::Done(errors) => found.add(Code::CloudInitFailed, errors.iter().cloned()),
     }
-    let newest = facts.kernels.iter().max_by(|a, b| compare(&a.release, &b.release));
+    let newest = newest(facts.kernels.iter());
     let newer = newest
         .zip(facts.running_kernel.as_ref())
         .filter(|(newest, running)| compare(&newest.release, running).is_gt());
@@ -30,10 +30,7 @@ pub(super) fn decide(facts: &LinuxFacts, found: &mut Findings) {
     found.add(Code::BootFilesInProgress, facts.boot_writers.iter().cloned());
     if facts.boot_writers.is_empty() {
         let leftovers = facts.boot_leftovers.iter().map(|file| format!("{file} is half written"));
-        found.add(
-            Code::BootFilesPending,
-            leftovers.chain(newest.into_iter().flat_map(|newest| lacks(newest, &facts.kernels))),
-        );
+        found.add(Code::BootFilesPending, leftovers.chain(lacks(&facts.kernels)));
     }
     found.add(Code::SystemdJobsQueued, facts.systemd_jobs.iter().cloned());
     found.add(Code::SystemdUnitsFailed, facts.failed_units.iter().cloned());
@@ -46,13 +43,24 @@ fn held(lock: &Lock) -> String {
     format!("{} is held{}", lock.path, holder.unwrap_or_default())
 }
 
-/// What the newest kernel lacks to be started. A machine none of whose kernels has an initramfs needs none.
-fn lacks(newest: &Kernel, all: &[Kernel]) -> Vec<String> {
+fn newest<'a>(kernels: impl Iterator<Item = &'a Kernel>) -> Option<&'a Kernel> {
+    kernels.max_by(|a, b| compare(&a.release, &b.release))
+}
+
+/// What the newest kernel that we know the boot files of lacks to be started. A machine none of whose kernels has an
+/// initramfs needs none.
+fn lacks(kernels: &[Kernel]) -> Vec<String> {
+    let known = || kernels.iter().filter(|kernel| kernel.boot.is_some());
+    let Some((newest, files)) =
+        newest(known()).and_then(|newest| newest.boot.as_ref().map(|files| (newest, files)))
+    else {
+        return Vec::new();
+    };
     let mut lacks = Vec::new();
-    if !newest.has_initramfs && all.iter().any(|kernel| kernel.has_initramfs) {
+    if !files.initramfs && known().any(|kernel| kernel.boot.as_ref().is_some_and(|files| files.initramfs)) {
         lacks.push(format!("kernel {} has no initramfs", newest.release));
     }
-    if newest.in_menu == Some(false) {
+    if files.in_menu == Some(false) {
         lacks.push(format!("the boot menu does not name kernel {}", newest.release));
     }
     lacks
@@ -62,14 +70,14 @@ fn lacks(newest: &Kernel, all: &[Kernel]) -> Vec<String> {
 mod tests {
     use crate::catalogue::Code::{self, *};
     use crate::decide::decide;
-    use crate::facts::{CloudInit, Facts, Kernel, LinuxFacts, Lock, Volume};
+    use crate::facts::{BootFiles, CloudInit, Facts, Kernel, LinuxFacts, Lock, Volume};
 
     fn texts(texts: &[&str]) -> Vec<String> {
         texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
-    fn kernel(release: &str, has_initramfs: bool, in_menu: Option<bool>) -> Kernel {
-        Kernel { release: release.to_owned(), has_initramfs, in_menu }
+    fn kernel(release: &str, initramfs: bool, in_menu: Option<bool>) -> Kernel {
+        Kernel { release: release.to_owned(), boot: Some(BootFiles { initramfs, in_menu }) }
     }
 
     fn lock(path: &str, holder: Option<&str>) -> Lock {

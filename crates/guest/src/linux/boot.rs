@@ -9,7 +9,7 @@
 //! ```
 
 use super::root::Root;
-use crate::facts::{Kernel, LinuxFacts};
+use crate::facts::{BootFiles, Kernel, LinuxFacts};
 use std::collections::BTreeSet;
 
 const MENUS: &[&str] = &["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
@@ -23,15 +23,17 @@ pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
     facts.running_kernel = running.filter(|release| !release.is_empty());
     let files = root.names("/boot");
     let menu = menu(root);
-    facts.kernels = releases(root, &files)
+    let boot_files = |release: &str| BootFiles {
+        initramfs: ["initrd.img-R", "initramfs-R.img", "initrd-R", "initrd-R.img"]
+            .iter()
+            .any(|name| files.contains(&name.replace('R', release))),
+        in_menu: menu.as_ref().map(|menu| menu.contains(release)),
+    };
+    let in_boot = in_boot(&files);
+    let releases: BTreeSet<_> = in_boot.iter().cloned().chain(with_modules(root)).collect();
+    facts.kernels = releases
         .into_iter()
-        .map(|release| Kernel {
-            has_initramfs: ["initrd.img-R", "initramfs-R.img", "initrd-R", "initrd-R.img"]
-                .iter()
-                .any(|name| files.contains(&name.replace('R', &release))),
-            in_menu: menu.as_ref().map(|menu| menu.contains(&release)),
-            release,
-        })
+        .map(|release| Kernel { boot: in_boot.contains(&release).then(|| boot_files(&release)), release })
         .collect();
     facts.boot_leftovers = files
         .iter()
@@ -47,14 +49,23 @@ pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
         .collect();
 }
 
-/// The releases of the kernels that can be started. Rescue kernels are copies of the one that installed the system.
-fn releases(root: &Root, files: &[String]) -> BTreeSet<String> {
-    let boot =
+/// The releases of the kernels in `/boot`. Those of rescue are copies of the one that installed the system; what has no
+/// number (`vmlinuz-linux`) bears no release.
+fn in_boot(files: &[String]) -> BTreeSet<String> {
+    let releases =
         files.iter().filter_map(|name| name.strip_prefix("vmlinuz-").or(name.strip_prefix("vmlinux-")));
-    let boot = boot.filter(|release| !release.contains("rescue") && !release.ends_with(".old"));
-    let modules = root.names("/lib/modules");
-    let modules = modules.iter().filter(|release| root.has(&format!("/lib/modules/{release}/vmlinuz")));
-    boot.map(str::to_owned).chain(modules.cloned()).collect()
+    releases
+        .filter(|release| release.starts_with(|c: char| c.is_ascii_digit()))
+        .filter(|release| !release.contains("rescue") && !release.ends_with(".old"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The releases of the kernels that lie with their modules: packages bring them there, something else copies them.
+fn with_modules(root: &Root) -> Vec<String> {
+    let mut releases = root.names("/lib/modules");
+    releases.retain(|release| root.has(&format!("/lib/modules/{release}/vmlinuz")));
+    releases
 }
 
 /// All that the boot menu says; nothing where there is none that we can read.

@@ -252,6 +252,27 @@ fn fedoras_boot_entries_are_read() {
 }
 
 #[test]
+fn arch_whose_boot_files_bear_no_release_is_not_thought_unready() {
+    let machine = Machine::new();
+    machine.write("/proc/sys/kernel/osrelease", "6.10.3-arch1-1\n");
+    machine.write("/boot/vmlinuz-linux", "");
+    machine.write("/boot/initramfs-linux.img", "");
+    machine.write("/boot/grub/grub.cfg", "linux /vmlinuz-linux\n");
+    machine.write("/lib/modules/6.10.3-arch1-1/vmlinuz", "");
+    let details = "6.10.3-arch1-2 is installed, 6.10.3-arch1-1 is running";
+    let new = "/lib/modules/6.10.3-arch1-2/vmlinuz";
+    both_ways(
+        &machine,
+        |machine| machine.write(new, ""),
+        "newer_kernel_installed",
+        details,
+        |machine| {
+            machine.remove(new);
+        },
+    );
+}
+
+#[test]
 fn boot_files_that_are_being_written_are_waited_for_and_half_written_ones_are_told() {
     let machine = Machine::new();
     let leftover = "/boot/initrd.img-6.1.0-10-amd64.new";
