@@ -7,6 +7,7 @@
 // The browser takes a broken stream up again by itself with Last-Event-ID. When the server refuses the stream (it is
 // being restarted behind a proxy, the session is over) the browser gives up, and this file tries again.
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import type { TaskFilter } from './queries';
 import type { Event, Task } from './types';
 
 const KINDS = ['task', 'layer', 'version', 'connector', 'machine', 'upload', 'user', 'token', 'reset'];
@@ -21,7 +22,7 @@ export function touched(kind: string, id: string | null | undefined): string[][]
   const one = id ?? '';
   switch (kind) {
     case 'task':
-      return [['tasks'], ['machines'], ['machine']];
+      return [['machines'], ['machine']];
     case 'layer':
       return [['layers'], ['layer', one]];
     case 'version':
@@ -35,22 +36,33 @@ export function touched(kind: string, id: string | null | undefined): string[][]
   }
 }
 
-/** Puts a task that changed into all that shows it. Answers whether a list has to be read again for it. */
-export function putTask(queries: QueryClient, task: Task): boolean {
+/** Whether a list with this filter shows the task (the server's own words for states: `GET /tasks`). */
+function belongs(task: Task, { state, layer_id: layer }: TaskFilter): boolean {
+  if (layer !== undefined && task.layer_id !== layer) return false;
+  if (state === undefined) return true;
+  if (state === 'open' || state === 'ended') return Boolean(task.finished_at) === (state === 'ended');
+  return task.state === state;
+}
+
+/** The list with the task as it is now: in its place, on top when it is new, or gone. No list is read again for it. */
+function withTask({ pages, ...rest }: TaskPages, task: Task, isShown: boolean): TaskPages {
+  const known = pages.some((page) => page.items.some((item) => item.id === task.id));
+  const put = (items: Task[]) =>
+    isShown ? items.map((item) => (item.id === task.id ? task : item)) : items.filter((item) => item.id !== task.id);
+  const changed = pages.map((page) => ({ ...page, items: put(page.items) }));
+  const [first, ...others] = changed;
+  if (known || !isShown || first === undefined) return { ...rest, pages: changed };
+  const newest = first.items[0];
+  const isNew = newest === undefined || task.created_at >= newest.created_at;
+  return { ...rest, pages: isNew ? [{ ...first, items: [task, ...first.items] }, ...others] : changed };
+}
+
+/** Puts a task that changed into all that shows it. */
+export function putTask(queries: QueryClient, task: Task) {
   queries.setQueryData(['task', task.id], task);
-  let missing = false;
   for (const [key, data] of queries.getQueriesData<TaskPages>({ queryKey: ['tasks'] })) {
-    if (data === undefined) continue;
-    const old = data.pages.flatMap((page) => page.items).find((item) => item.id === task.id);
-    if (old === undefined || old.state !== task.state) missing = true;
-    if (old === undefined) continue;
-    const pages = data.pages.map((page) => ({
-      ...page,
-      items: page.items.map((item) => (item.id === task.id ? task : item)),
-    }));
-    queries.setQueryData(key, { ...data, pages });
+    if (data) queries.setQueryData(key, withTask(data, task, belongs(task, key[1] as TaskFilter)));
   }
-  return missing;
 }
 
 /** Listens until the returned function is called. `online` is told whether the stream stands. */
@@ -59,7 +71,7 @@ export function listen(queries: QueryClient, online: (yes: boolean) => void): ()
   let again: ReturnType<typeof setTimeout> | undefined;
   let gathering: ReturnType<typeof setTimeout> | undefined;
   let wait = FIRST_TRY_MS;
-  let broken = false;
+  let lost = false;
   const stale = new Map<string, string[]>();
 
   const refresh = () => {
@@ -75,22 +87,24 @@ export function listen(queries: QueryClient, online: (yes: boolean) => void): ()
     const event = JSON.parse(message.data) as Event;
     if (event.kind === 'reset') void queries.invalidateQueries();
     else if (event.task) {
-      if (putTask(queries, event.task)) later(touched('task', event.id));
+      putTask(queries, event.task);
+      later(touched('task', event.id));
     } else later(touched(event.kind, event.id));
   };
   const open = () => {
     source = new EventSource('/api/v1/events');
     for (const kind of KINDS) source.addEventListener(kind, take as (event: globalThis.Event) => void);
     source.onopen = () => {
-      if (broken) void queries.invalidateQueries();
-      broken = false;
+      // Without an event there was no Last-Event-ID to send: whether something was missed is not known.
+      if (lost) void queries.invalidateQueries();
+      lost = false;
       wait = FIRST_TRY_MS;
       online(true);
     };
     source.onerror = () => {
       online(false);
+      lost = true;
       if (source?.readyState !== EventSource.CLOSED) return;
-      broken = true;
       void queries.invalidateQueries({ queryKey: ['session'] });
       again = setTimeout(open, wait);
       wait = Math.min(wait * 2, LAST_TRY_MS);

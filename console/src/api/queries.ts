@@ -5,7 +5,7 @@ import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { asked, client, keepCsrf } from './client';
 import type { LayerKind } from './types';
 
-const PAGE = 100;
+const PAGE = 200;
 const WHOLE = 1000;
 
 interface Page<T> {

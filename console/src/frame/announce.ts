@@ -4,8 +4,14 @@ import { words } from '../words';
 /** The live region's id; `Frame` renders it. */
 export const ANNOUNCER = 'route-announcer';
 
-/** Called by a page's title when it appears. */
+let isFirst = true;
+
+/** Called by a page's title when it appears. The first page is announced by the browser, and begins at its top. */
 export function arrived(title: string, heading: HTMLElement | null) {
+  if (isFirst) {
+    isFirst = false;
+    return;
+  }
   const region = document.getElementById(ANNOUNCER);
   if (region) region.textContent = words.frame.arrived(title);
   const focused = document.activeElement;

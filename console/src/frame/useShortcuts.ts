@@ -17,7 +17,7 @@ interface Keys {
 
 export function useShortcuts({ onPalette, onTasks }: Keys) {
   const navigate = useNavigate();
-  const wentAt = useRef(0);
+  const wentAt = useRef(-Infinity);
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k' && !inScreen(event)) {
@@ -27,7 +27,7 @@ export function useShortcuts({ onPalette, onTasks }: Keys) {
       }
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
       const going = performance.now() - wentAt.current < SECOND_KEY_MS;
-      wentAt.current = 0;
+      wentAt.current = -Infinity;
       if (going && event.key in GO) {
         event.preventDefault();
         void navigate({ to: GO[event.key as keyof typeof GO] });

@@ -1,7 +1,7 @@
 // Name and password, and back to where the person wanted to be.
 import { ActionGroup, Button, Form } from '@patternfly/react-core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Navigate, useRouter, useSearch } from '@tanstack/react-router';
+import { useRouter, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { sessionQuery } from '../api/queries';
@@ -9,6 +9,7 @@ import { ProblemAlert } from '../parts/ProblemAlert';
 import { TextField } from '../parts/TextField';
 import { words } from '../words';
 import { Door } from './Door';
+import { GoTo } from './GoTo';
 
 const { session: say } = words;
 
@@ -32,8 +33,8 @@ export function SignInPage() {
       router.history.push(to);
     },
   });
-  if (session?.setup_needed) return <Navigate to="/setup" search={{ code: undefined }} />;
-  if (session?.user && signIn.isIdle) return <Navigate to={to} />;
+  if (session?.setup_needed) return <GoTo href="/setup" />;
+  if (session?.user && signIn.isIdle) return <GoTo href={to} />;
   return (
     <Door title={say.signIn} lead={say.signInLead} footer={session && say.version(session.server.version)}>
       <Form

@@ -1,8 +1,9 @@
 // Lets through who is signed in; sends everyone else to sign in first, and back here after.
-import { Navigate, Outlet, useLocation } from '@tanstack/react-router';
+import { Outlet, useLocation } from '@tanstack/react-router';
 import { useQuery } from '@tanstack/react-query';
 import { sessionQuery } from '../api/queries';
 import { Reading } from '../parts/Reading';
+import { GoTo } from './GoTo';
 
 export function SignedIn() {
   const session = useQuery(sessionQuery);
@@ -10,9 +11,9 @@ export function SignedIn() {
   return (
     <Reading of={session}>
       {({ setup_needed, user }) => {
-        if (setup_needed && user === null) return <Navigate to="/setup" />;
-        if (!user) return <Navigate to="/sign-in" search={{ to: href === '/' ? undefined : href }} />;
-        return <Outlet />;
+        if (user) return <Outlet />;
+        if (setup_needed) return <GoTo href="/setup" />;
+        return <GoTo href={href === '/' ? '/sign-in' : `/sign-in?to=${encodeURIComponent(href)}`} />;
       }}
     </Reading>
   );

@@ -77,7 +77,9 @@ function DrawerList() {
     <div className="task-bar-list">
       <Reading of={recent}>
         {({ pages }) => {
-          const tasks = inOrder([...(open.data?.pages ?? []), ...pages].flatMap((page) => page.items));
+          // The first page is enough here; `All tasks` has the rest.
+          const lately = [...(open.data?.pages ?? []), ...pages.slice(0, 1)];
+          const tasks = inOrder(lately.flatMap((page) => page.items));
           if (tasks.length === 0) return <p className="quiet task-bar-nothing">{say.nothingText}</p>;
           return (
             <ul>

@@ -1,0 +1,37 @@
+// Layers and versions for tests that are about something else: made through the API, by the page's own session.
+import { randomUUID } from 'node:crypto';
+import { api, until } from './browser.js';
+
+/** An OS layer from a disk on the server, done. */
+export async function importLayer(page, name, path) {
+  const { layer, task } = await api(page, 'POST', '/layers', {
+    id: id(),
+    kind: 'os',
+    name,
+    version: { id: id(), name: '1.0' },
+    source: { file: path },
+  });
+  await until(`the import of ${name}`, async () => (await api(page, 'GET', `/tasks/${task.id}`)).state === 'done');
+  return layer;
+}
+
+/** A version that waits in its packaging machine. */
+export async function addVersion(page, layer, name) {
+  const [connector] = (await api(page, 'GET', '/connectors')).items;
+  const { version, task } = await api(page, 'POST', `/layers/${layer.id}/versions`, {
+    id: id(),
+    name,
+    connector_id: connector.id,
+    packaging_disk: { file_name: 'tiny' },
+  });
+  const waits = async () => (await api(page, 'GET', `/tasks/${task.id}`)).state === 'action_required';
+  await until(`the packaging machine of ${name}`, waits);
+  return { version, task };
+}
+
+/** An id as the API wants it: a UUIDv7. */
+export function id() {
+  const time = Date.now().toString(16).padStart(12, '0');
+  const rest = randomUUID();
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${rest.slice(15)}`;
+}
