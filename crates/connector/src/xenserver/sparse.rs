@@ -6,7 +6,7 @@
 //!
 //! Runs of data are cut into pieces at fixed places, so that the length of the body is known before a byte is read.
 
-use std::io::Write;
+use std::io::{self, IoSlice, Write};
 
 use shale_disk::{Content, Disk, Format, Sink, Watch, extents};
 
@@ -69,8 +69,7 @@ impl Plan {
 
     /// Reads the disk, in several threads and ahead, and writes the body.
     pub fn send(&self, disk: &dyn Disk, to: &mut dyn Write, watch: Watch) -> Result<()> {
-        let mut body =
-            Body { to, runs: &self.runs, at: 0, buffer: Vec::with_capacity((PIECE + HEAD) as usize) };
+        let mut body = Body { to, runs: &self.runs, at: 0, piece_end: 0 };
         shale_disk::export(disk, Format::Raw, &mut body, watch)
             .map_err(|e| Error::disk("the disk cannot be sent", e))
     }
@@ -82,9 +81,12 @@ struct Body<'a> {
     /// What is left of the plan.
     runs: &'a [Run],
     at: u64,
-    /// One head and its piece, sent together.
-    buffer: Vec<u8>,
+    /// Where the piece ends whose head was written last.
+    piece_end: u64,
 }
+
+/// What is sent where a run has zeros.
+static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
 
 impl Body<'_> {
     /// Takes the next `length` bytes; none stands for zeros.
@@ -103,31 +105,34 @@ impl Body<'_> {
                 (self.at, length) = (self.at + skipped, length - skipped);
                 continue;
             }
-            let end = ((self.at / PIECE + 1) * PIECE).min(run.end);
-            let part = (end - self.at).min(length) as usize;
-            if self.buffer.is_empty() {
-                self.buffer.extend(self.at.to_le_bytes());
-                self.buffer.extend(((end - self.at) as u32).to_le_bytes());
+            let mut head = Vec::new();
+            if self.at >= self.piece_end {
+                self.piece_end = ((self.at / PIECE + 1) * PIECE).min(run.end);
+                head.extend(self.at.to_le_bytes());
+                head.extend(((self.piece_end - self.at) as u32).to_le_bytes());
             }
-            match bytes {
-                Some(b) => {
-                    self.buffer.extend_from_slice(&b[..part]);
-                    bytes = Some(&b[part..]);
-                }
-                None => self.buffer.resize(self.buffer.len() + part, 0),
-            }
+            let part = (self.piece_end - self.at).min(length) as usize;
+            self.write(&head, bytes.map_or(&ZEROS[..part], |b| &b[..part]))?;
+            bytes = bytes.map(|b| &b[part..]);
             (self.at, length) = (self.at + part as u64, length - part as u64);
-            if self.at == end {
-                self.flush()?;
-            }
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> shale_disk::Result<()> {
-        let written = self.to.write_all(&self.buffer);
-        self.buffer.clear();
-        written.map_err(|e| shale_disk::Error::io("the connection to the pool broke", e))
+    /// Writes a head and what follows in one go, without copying them together.
+    fn write(&mut self, head: &[u8], bytes: &[u8]) -> shale_disk::Result<()> {
+        let broke = |e| shale_disk::Error::io("the connection to the pool broke", e);
+        let slices = &mut [IoSlice::new(head), IoSlice::new(bytes)][..];
+        let mut left = if head.is_empty() { &mut slices[1..] } else { slices };
+        while !left.is_empty() {
+            match self.to.write_vectored(left) {
+                Ok(0) => return Err(broke(io::ErrorKind::WriteZero.into())),
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(broke(e)),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -141,8 +146,7 @@ impl Sink for Body<'_> {
     }
 
     fn finish(&mut self) -> shale_disk::Result<()> {
-        self.buffer.extend(END);
-        self.flush()
+        self.write(&[], &END)
     }
 }
 

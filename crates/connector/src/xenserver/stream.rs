@@ -75,12 +75,13 @@ pub(super) fn dial(host: &str, port: u16) -> Result<TcpStream> {
 
 /// Why TLS was not begun.
 fn refusal(host: &str, trust: &Trust, error: io::Error) -> Error {
-    let is_certificate = |e: &rustls::Error| matches!(e, rustls::Error::InvalidCertificate(_));
-    let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
-    if !inner.is_some_and(is_certificate) {
+    use rustls::{CertificateError, Error as Tls};
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<Tls>());
+    let is_refused =
+        matches!(inner, Some(Tls::InvalidCertificate(CertificateError::ApplicationVerificationFailure)));
+    let Some(seen) = trust.refused().filter(|_| is_refused) else {
         return Error::io(format!("TLS with the host '{host}' failed"), error);
-    }
-    let seen = trust.refused().map_or_else(String::new, |seen| seen.to_string());
+    };
     let why = match trust.is_pinned() {
         true => "is not the one that was confirmed: it was changed, or somebody stands in between",
         false => "is not signed by an authority that this server trusts",
@@ -117,10 +118,79 @@ impl Write for Stream {
         }
     }
 
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(tcp) => tcp.write_vectored(bufs),
+            Self::Tls(tls) => tls.write_vectored(bufs),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(tcp) => tcp.flush(),
             Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
+
+    use super::super::trust::Fingerprint;
+    use super::*;
+
+    /// `openssl s_server` with a certificate of version 1, as older hosts made it for themselves.
+    struct Host {
+        process: Child,
+        address: Address,
+    }
+
+    impl Host {
+        fn start(folder: &Path, version: &str) -> Self {
+            let mut process = Command::new("openssl")
+                .args(["s_server", "-accept", "127.0.0.1:0", "-cert", "v1", "-key", "key", version])
+                .current_dir(folder)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut told = BufReader::new(process.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+            let place = told.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
+            // It goes on telling, and must not be stopped by that nobody listens.
+            std::thread::spawn(move || told.for_each(drop));
+            Self { process, address: Address::parse(&place).unwrap() }
+        }
+    }
+
+    impl Drop for Host {
+        fn drop(&mut self) {
+            self.process.kill().unwrap();
+            self.process.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_host_with_a_certificate_of_version_1_is_trusted_by_fingerprint_and_by_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "openssl req -new -newkey rsa:2048 -nodes -keyout key -subj /CN=xen1 -out request &&
+            openssl x509 -req -in request -signkey key -out v1";
+        let made = Command::new("sh").args(["-ec", script]).current_dir(&folder).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let pin = Fingerprint::of_pem(&std::fs::read_to_string(folder.path().join("v1")).unwrap()).unwrap();
+        for version in ["-tls1_2", "-tls1_3"] {
+            let host = Host::start(folder.path(), version);
+            let mut stream = Stream::connect(&host.address, &Trust::new(&[pin]).unwrap()).unwrap();
+            stream.write_all(b"hello\n").and_then(|()| stream.flush()).unwrap();
+            drop(stream);
+            for pins in [vec![], vec![Fingerprint::of(b"another")]] {
+                let refused = Stream::connect(&host.address, &Trust::new(&pins).unwrap()).err().unwrap();
+                assert_eq!(refused.kind(), ErrorKind::Unsupported, "{version}");
+                assert!(refused.to_string().contains(&pin.to_string()), "{version}: {refused}");
+            }
         }
     }
 }
