@@ -16,7 +16,8 @@
 #     (/disk); when one makes /tmp/off the guest powers off after it
 #   - gives a root shell to whoever connects to its port 22 (plain TCP, one shell per connection)
 #   - says "ready" and waits; the power button powers it off
-# It knows virtio disks and networks only, and takes the address 10.0.2.15, as in QEMU's user-mode network.
+# It knows virtio disks and networks, and takes the address 10.0.2.15, as in QEMU's user-mode network. For a CD it has the
+# modules (ata_piix sr_mod isofs), and leaves it to scripts to load them.
 #
 # Needs: apt (to fetch a kernel the first time), sgdisk, mke2fs 1.47, mtools, GRUB's modules (grub-pc-bin,
 # grub-efi-amd64-bin), busybox-static. Kernel and initramfs are kept in build/tiny-guest of the project.
@@ -62,7 +63,7 @@ make_initramfs() {
     chmod 755 "$root/init"
     (cd "$1/lib/modules/$version" && for name in virtio virtio_ring virtio_pci \
         virtio_pci_modern_dev virtio_pci_legacy_dev virtio_blk virtio_net net_failover failover virtio-rng rng-core \
-        button evdev; do
+        button evdev scsi_common scsi_mod libata ata_piix cdrom sr_mod isofs nls_utf8; do
         find kernel -name "$name.ko*"
     done | tar -c -T - | tar -x -C "$root/lib/modules/$version")
     cp "$1/lib/modules/$version/modules.builtin" "$1/lib/modules/$version/modules.order" \

@@ -70,7 +70,7 @@ pub struct Machine {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MachineFiles {
-    /// Uploads that are complete; none takes the CD out. An upload is used up by this.
+    /// Uploads that are complete, and files that are on the CD already; none takes the CD out. An upload is used up.
     pub upload_ids: Vec<Uuid>,
     /// Kept in the audit.
     #[serde(default)]
@@ -80,6 +80,8 @@ pub struct MachineFiles {
 /// A file on a machine's CD.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MachineFile {
+    /// The id that its upload had: give it again to keep the file.
+    pub id: Uuid,
     /// Its name.
     pub name: String,
     /// Its length.

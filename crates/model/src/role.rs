@@ -65,7 +65,7 @@ pub fn need(operation: &str) -> Need {
         "show_session" | "sign_in" | "set_up" => return Need::Nobody,
         "sign_out" | "change_password" => Role::Reader,
         "list_layers" | "show_layer" | "list_versions" | "show_version" => Role::Reader,
-        "list_machines" | "show_machine" | "read_serial_log" => Role::Reader,
+        "list_machines" | "show_machine" | "read_serial_log" | "list_machine_files" => Role::Reader,
         "list_tasks" | "show_task" | "list_task_log" | "watch_events" => Role::Reader,
         "list_connectors" | "show_connector" | "list_connector_kinds" => Role::Reader,
         "list_uploads" | "show_upload" => Role::Reader,
@@ -76,6 +76,7 @@ pub fn need(operation: &str) -> Need {
         "finalize_version" | "verify_version" | "export_version" | "download_version" => Role::Editor,
         // A screen takes key strokes, too.
         "power_on_machine" | "shut_down_machine" | "power_off_machine" | "open_screen" => Role::Editor,
+        "put_machine_files" => Role::Editor,
         "cancel_task" | "retry_task" => Role::Editor,
         "create_upload" | "append_upload" | "delete_upload" => Role::Editor,
         "test_connector" => Role::Editor,

@@ -26,6 +26,8 @@ pub struct App {
     pub feed: Arc<Feed>,
     /// What lets people in.
     pub access: Arc<Access>,
+    /// Held while a CD is made.
+    pub cds: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl App {
@@ -46,7 +48,7 @@ impl App {
         let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector)?);
         let feed = Arc::new(Feed::default());
         let engine = Engine::new(world.clone(), feed.clone());
-        Ok(Self { world, engine, feed, access: Arc::default() })
+        Ok(Self { world, engine, feed, access: Arc::default(), cds: Arc::default() })
     }
 }
 

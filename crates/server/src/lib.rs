@@ -12,6 +12,7 @@
 pub mod access;
 pub mod app;
 pub mod catalog;
+mod cd;
 mod download;
 pub mod engine;
 pub mod error;

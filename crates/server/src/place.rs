@@ -10,6 +10,7 @@
 //!     catalog.db      layers, versions, connectors, tasks, audit (SQLite)
 //!     repository/     what layers are made of
 //!     uploads/<id>    files on their way here, as far as they have come
+//!     cds/<version>/  the files that a machine was given, as its CD
 //!     connectors/<id>/  what a connector keeps on this host: its machines
 //! ```
 
@@ -97,6 +98,16 @@ impl Place {
     /// An upload's file.
     pub fn upload(&self, id: Uuid) -> PathBuf {
         self.uploads().join(id.to_string())
+    }
+
+    /// Where the CDs of machines are.
+    pub fn cds(&self) -> PathBuf {
+        self.root.join("cds")
+    }
+
+    /// The folder with the CD of the machine of a version.
+    pub fn cd(&self, version: Uuid) -> PathBuf {
+        self.cds().join(version.to_string())
     }
 
     /// A folder of its own to try a connector in; gone when the value is dropped.

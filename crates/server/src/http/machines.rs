@@ -1,6 +1,6 @@
 //! `/machines`: packaging machines, by the id of the version that is made in them.
 
-use super::answer::{Answer, Path};
+use super::answer::{Answer, Body, Path};
 use crate::app::App;
 use crate::catalog::VersionRow;
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::requests::{self, Actor, MachineOrder};
 use crate::view::Scene;
 use axum::extract::State;
 use axum::{Extension, Json};
-use shale_api::{Machine, Page};
+use shale_api::{Machine, MachineFile, MachineFiles, Page};
 use std::io::{Read, Seek, SeekFrom};
 use uuid::Uuid;
 
@@ -92,4 +92,24 @@ pub async fn serial(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Stri
     let bytes = tail.await.map_err(|e| Error::internal("reading a serial log failed").because(e))?;
     let bytes = bytes.map_err(|e| Error::unavailable("The serial log cannot be read.").because(e))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// List the files that a packaging machine was given.
+#[utoipa::path(get, path = "/machines/{id}/files", tag = "machines", operation_id = "list_machine_files", params(("id" = Uuid, Path)),
+    responses((status = 200, body = Page<MachineFile>)))]
+pub async fn files(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<Page<MachineFile>>> {
+    find(&app, id).await?;
+    Ok(Json(Page { items: requests::machine_files(&app, id)?, next_page_token: None }))
+}
+
+/// Give a packaging machine files, in place of those it has: they are on a read-only CD in its drive.
+#[utoipa::path(put, path = "/machines/{id}/files", tag = "machines", operation_id = "put_machine_files", params(("id" = Uuid, Path)),
+    request_body = MachineFiles, responses((status = 200, body = Machine)))]
+pub async fn put_files(
+    State(app): State<App>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<Uuid>,
+    Body(wanted): Body<MachineFiles>,
+) -> Answer<Json<Machine>> {
+    Ok(Json(requests::put_machine_files(&app, &actor, id, wanted).await?))
 }

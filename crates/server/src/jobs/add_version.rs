@@ -85,6 +85,8 @@ impl Bench {
 
     fn remove(world: &World, cx: &Context) -> Result<(), StepError> {
         let bench = Self::of(world, cx)?;
+        // The machine has a link of its own; should this one stay, the next clearing takes it.
+        let _ = std::fs::remove_dir_all(world.place.cd(bench.input.version_id));
         bench.connector.remove(&bench.tag).or_fail()
     }
 }

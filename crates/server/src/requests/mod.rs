@@ -10,6 +10,7 @@
 
 mod connectors;
 mod layers;
+mod machine_files;
 mod repository;
 mod sessions;
 mod tasks;
@@ -20,6 +21,7 @@ mod versions;
 
 pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use layers::{create_layer, delete_layer, edit_layer};
+pub use machine_files::{machine_files, put_machine_files};
 pub use repository::{check_repository, collect_garbage};
 pub use sessions::{Opened, actor_of, change_password, set_up, sign_in, sign_out};
 pub use tasks::{cancel_task, retry_task};

@@ -8,7 +8,7 @@
 
 use super::{Actor, audit, permitted, rule};
 use crate::app::App;
-use crate::catalog::{Tx, UploadRow, now};
+use crate::catalog::{Tx, UploadRow, VersionRow, now};
 use crate::error::{Error, Result, chain};
 use crate::view;
 use axum::body::Body;
@@ -221,7 +221,8 @@ pub(super) async fn usable(app: &App, tx: &mut Tx, id: Uuid, pointer: &str) -> R
     Ok(app.world.place.upload(id))
 }
 
-/// Deletes uploads that get nothing any more, and files that belong to none, until the server ends.
+/// Deletes uploads that get nothing any more, files that belong to none, and CDs of machines that are no more, until the
+/// server ends.
 pub async fn clear_uploads(app: App) {
     loop {
         if let Err(error) = clear(&app).await {
@@ -239,10 +240,18 @@ async fn clear(app: &App) -> Result<()> {
     let rows = UploadRow::list(&mut tx).await?;
     let (old, kept): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| row.updated_at < oldest && row.task_id.is_none());
+    let making = VersionRow::with_machine(&mut tx).await?;
     for row in &old {
         UploadRow::delete(&mut tx, row.id).await?;
     }
     tx.commit().await?;
+    let makes: HashSet<Uuid> = making.into_iter().map(|version| version.id).collect();
+    for cd in fs::read_dir(app.world.place.cds()).into_iter().flatten().flatten() {
+        let version = cd.file_name().to_str().and_then(|name| Uuid::parse_str(name).ok());
+        if !version.is_some_and(|version| makes.contains(&version)) {
+            let _ = fs::remove_dir_all(cd.path());
+        }
+    }
     let kept: HashSet<String> = kept.iter().map(|row| row.id.to_string()).collect();
     for file in files {
         if !file.file_name().to_str().is_some_and(|name| kept.contains(name)) {

@@ -10,6 +10,7 @@ mod events;
 mod full_disks;
 mod layers;
 mod lists;
+mod machine_files;
 mod process;
 mod rest;
 mod roles;
