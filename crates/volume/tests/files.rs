@@ -327,3 +327,33 @@ fn a_disk_that_fills_up_is_an_error_of_its_own() {
         assert_eq!(e.kind(), ErrorKind::Full, "{kind:?}: {e}");
     }
 }
+
+#[test]
+fn the_program_has_no_right_left_while_it_works() {
+    let image = Image::new(Made::Ext4, 16 * MIB, None);
+    let mut files = image.open();
+    let ours = format!("PPid:\t{}", std::process::id());
+    let mut found = 0;
+    for folder in fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(status) = fs::read_to_string(folder.join("status")) else { continue };
+        // The kernel cuts names at fifteen bytes. Other tests' programs are as good, but may still be starting.
+        if !status.contains("Name:\tshale-files\n") || !status.lines().any(|line| line == ours) {
+            continue;
+        }
+        if !status.contains("Seccomp:\t2") {
+            continue;
+        }
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+        let limits = fs::read_to_string(folder.join("limits")).unwrap_or_default();
+        let limit = |name: &str| limits.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        if let (Some(space), Some(files), Some(size)) =
+            (limit("Max address space"), limit("Max open files"), limit("Max file size"))
+        {
+            assert!(space.contains(" 268435456 "), "{space}");
+            assert!(files.contains(" 0 ") && size.contains(" 0 "), "{files} {size}");
+            found += 1;
+        }
+    }
+    assert!(found > 0, "a program that works was not seen");
+    Tree::read(&mut files).unwrap();
+}

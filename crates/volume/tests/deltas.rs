@@ -1,0 +1,516 @@
+//! A delta applied to the state it was made from gives the other state: for generated trees with every kind of entry, in
+//! both file systems, judged by their own tools.
+
+mod made;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use made::{Image, MIB, Made, Seen, program, see};
+use proptest::prelude::*;
+use shale_disk::{Disk, FileDisk};
+use shale_volume::apply::{Contents, apply};
+use shale_volume::changes::Changes;
+use shale_volume::delta::Delta;
+use shale_volume::diff::diff;
+use shale_volume::exclude::{Exclusions, Family};
+use shale_volume::files::{Attributes, Facts, Files, Filling, Kind, Making, Moment};
+use shale_volume::plan::{Plan, plan};
+use shale_volume::stored::{Stored, Writer};
+use shale_volume::tree::Tree;
+
+/// What a generated entry is.
+#[derive(Clone, Debug, PartialEq)]
+struct Grown {
+    what: What,
+    mode: u16,
+    owner: u32,
+    time: i64,
+    attributes: u8,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum What {
+    Folder,
+    /// Seed of the content, bytes, and whether there is a hole in it.
+    File(u8, usize, bool),
+    Link(usize),
+    Device(bool, u32, u32),
+    Pipe,
+    Socket,
+    /// One more name of the file that comes as many files earlier.
+    Name(usize),
+}
+
+/// A tree: paths from a few names, three folders deep.
+type Forest = BTreeMap<String, Grown>;
+
+fn grown(kind: Made) -> impl Strategy<Value = Grown> {
+    let file = || {
+        let size = prop_oneof![0usize..100, 600usize..9000, Just(4096), Just(300_000)];
+        (any::<u8>(), size, any::<bool>()).prop_map(|(seed, size, hole)| What::File(seed, size, hole))
+    };
+    let what = if kind == Made::Ntfs {
+        prop_oneof![3 => Just(What::Folder), 5 => file(), 1 => (0usize..3).prop_map(What::Name)].boxed()
+    } else {
+        prop_oneof![
+            3 => Just(What::Folder),
+            5 => file(),
+            1 => prop_oneof![1usize..59, 60usize..400].prop_map(What::Link),
+            1 => (any::<bool>(), 0u32..4096, 0u32..1 << 20).prop_map(|(b, major, minor)| What::Device(b, major, minor)),
+            1 => Just(What::Pipe),
+            1 => Just(What::Socket),
+            2 => (0usize..3).prop_map(What::Name),
+        ]
+        .boxed()
+    };
+    (what, 0u16..0o10000, prop_oneof![0u32..3, any::<u32>()], -1_000_000_000i64..10_000_000_000, any::<u8>())
+        .prop_map(|(what, mode, owner, time, attributes)| Grown { what, mode, owner, time, attributes })
+}
+
+fn forest(kind: Made) -> impl Strategy<Value = Forest> {
+    let names = prop::sample::select(vec!["a", "b.x", "b", "Gruß", "with a rather long name.and ending"]);
+    let path = prop::collection::vec(names, 1..4).prop_map(|names| names.join("/"));
+    prop::collection::btree_map(path, grown(kind), 0..14).prop_map(|mut forest| {
+        // What is above an entry is a folder, and is there.
+        for path in forest.keys().cloned().collect::<Vec<_>>() {
+            for (at, _) in path.match_indices('/') {
+                let folder =
+                    Grown { what: What::Folder, mode: 0o755, owner: 0, time: 1_500_000_000, attributes: 0 };
+                forest.entry(path[..at].to_owned()).or_insert_with(|| folder.clone()).what = What::Folder;
+            }
+        }
+        forest
+    })
+}
+
+/// Two states: the second is the first with some entries changed, taken away or added.
+fn states(kind: Made) -> impl Strategy<Value = (Forest, Forest)> {
+    (forest(kind), forest(kind), any::<u64>()).prop_map(|(first, other, choice)| {
+        let mut second = other.clone();
+        for (number, (path, grown)) in first.iter().enumerate() {
+            let is_free = !other.contains_key(path)
+                && !path
+                    .match_indices('/')
+                    .any(|(at, _)| other.get(&path[..at]).is_some_and(|g| g.what != What::Folder));
+            if is_free && choice >> (number % 60) & 3 != 0 {
+                second.insert(path.clone(), changed(grown, choice >> (number % 50)));
+                for (at, _) in path.match_indices('/') {
+                    second.entry(path[..at].to_owned()).or_insert_with(|| first[&path[..at]].clone());
+                }
+            }
+        }
+        (first, second)
+    })
+}
+
+/// The same entry, or with other metadata, or other content, as the choice says.
+fn changed(grown: &Grown, choice: u64) -> Grown {
+    let mut grown = grown.clone();
+    if choice & 4 != 0 {
+        (grown.mode, grown.attributes) = (grown.mode ^ 0o111, grown.attributes ^ 0b1011);
+    }
+    if let (true, What::File(seed, size, _)) = (choice & 8 != 0, &mut grown.what) {
+        (*seed, *size) = (seed.wrapping_add(1), *size + (choice & 16) as usize);
+    }
+    grown
+}
+
+fn facts(grown: &Grown, kind: Made) -> Facts {
+    let moment = |add: u32| Moment { seconds: grown.time, nanoseconds: (grown.owner % 1000 + add) * 100_000 };
+    let is_unix = kind != Made::Ntfs;
+    Facts {
+        mode: if is_unix { grown.mode } else { 0 },
+        owner: if is_unix { grown.owner } else { 0 },
+        group: if is_unix { grown.owner / 2 } else { 0 },
+        flags: if is_unix && grown.attributes & 64 != 0 { 0x40 } else { 0 },
+        modified: moment(1),
+        accessed: moment(2),
+        changed: moment(3),
+        born: moment(4),
+    }
+}
+
+fn attributes(grown: &Grown, kind: Made) -> Attributes {
+    let mut found = Attributes::new();
+    let mut put = |bit: u8, name: &str, value: Vec<u8>| {
+        if grown.attributes & bit != 0 {
+            found.insert(name.as_bytes().to_vec(), value);
+        }
+    };
+    if kind == Made::Ntfs {
+        put(0xff, "system.ntfs_attrib", [grown.attributes & 7, 0, 0, 0].to_vec());
+        put(8, "system.ntfs_ea", vec![16, 0, 0, 0, 0, 1, 4, 0, b'E', 0, 1, 2, 3, 4, 0, 0]);
+        if !matches!(grown.what, What::Folder) {
+            put(
+                16,
+                "system.ntfs_reparse_data",
+                vec![0x17, 0, 0, 0x80, 4, 0, 0, 0, 1, 2, 3, grown.attributes],
+            );
+        }
+    } else if !matches!(grown.what, What::Link(_)) {
+        put(1, "user.one", vec![grown.attributes; 20]);
+        put(2, "user.large", vec![grown.attributes; 700]);
+        put(4, "security.capability", vec![1; 20]);
+        put(8, "trusted.empty", Vec::new());
+    }
+    found
+}
+
+/// Makes a forest in an image.
+fn plant(image: &Image, forest: &Forest) {
+    let kind = image.kind;
+    image.change(|files| {
+        let mut nodes = BTreeMap::from([(String::new(), files.root())]);
+        let mut named: Vec<(u64, Grown)> = Vec::new();
+        for (path, grown) in forest {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let parent = nodes[folder];
+            let (what, original) = match &grown.what {
+                What::Name(back) if named.is_empty() => (What::File(*back as u8, 10, false), None),
+                What::Name(back) => {
+                    (grown.what.clone(), Some(named[named.len() - 1 - back % named.len()].clone()))
+                }
+                what => (what.clone(), None),
+            };
+            if let Some((node, grown)) = original {
+                files.link(parent, name.as_bytes(), node).unwrap();
+                files.describe(node, parent, &facts(&grown, kind), &attributes(&grown, kind)).unwrap();
+                continue;
+            }
+            let entry = match &what {
+                What::Folder => Kind::Folder,
+                What::File(..) | What::Name(_) => Kind::File,
+                What::Link(length) => Kind::Link { target: vec![b'x'; *length] },
+                What::Device(true, major, minor) => Kind::Blocks { major: *major, minor: *minor },
+                What::Device(false, major, minor) => Kind::Characters { major: *major, minor: *minor },
+                What::Pipe => Kind::Pipe,
+                What::Socket => Kind::Socket,
+            };
+            let node = files.make(Making { parent, name: name.as_bytes(), kind: &entry }).unwrap();
+            nodes.insert(path.clone(), node);
+            if let What::File(seed, size, hole) = what {
+                fill(files, node, seed, size, hole);
+                let grown = Grown { what, ..grown.clone() };
+                if kind == Made::Ntfs && seed % 3 == 0 {
+                    stream(files, node, seed);
+                }
+                named.push((node, grown));
+            }
+            files.describe(node, parent, &facts(grown, kind), &attributes(grown, kind)).unwrap();
+        }
+        for (path, grown) in forest.iter().rev().filter(|(_, grown)| grown.what == What::Folder) {
+            let parent = nodes[path.rsplit_once('/').map_or("", |(folder, _)| folder)];
+            files.describe(nodes[path], parent, &facts(grown, kind), &attributes(grown, kind)).unwrap();
+        }
+        // The root's times are those of the last change: not what is compared.
+        let root = files.entry(files.root()).unwrap();
+        let moment = Moment { seconds: 1_400_000_000, nanoseconds: 0 };
+        let facts = Facts { modified: moment, changed: moment, accessed: moment, ..root.facts };
+        files.describe(root.node, root.node, &facts, &root.attributes).unwrap();
+    });
+}
+
+fn fill(files: &mut Files, node: u64, seed: u8, size: usize, hole: bool) {
+    let size = size as u64;
+    let mut ranges = Vec::new();
+    if hole && size > 65536 * 3 {
+        ranges.extend([0..65536, 65536 * 2..size]);
+    } else if size > 0 {
+        ranges.push(0..size);
+    }
+    let content = &mut |offset: u64, buffer: &mut [u8]| {
+        for (byte, at) in buffer.iter_mut().zip(offset..) {
+            *byte = (at / 3) as u8 ^ seed;
+        }
+        Ok(())
+    };
+    // A file that is compressed has no holes of its own.
+    let compressed = files.kind() == shale_volume::known::Known::Ntfs && seed.is_multiple_of(5) && !hole;
+    files.fill(node, b"", Filling { size, ranges: &ranges, compressed, content }).unwrap();
+}
+
+fn stream(files: &mut Files, node: u64, seed: u8) {
+    let content = &mut |_: u64, buffer: &mut [u8]| {
+        buffer.fill(seed);
+        Ok(())
+    };
+    let whole = 0..u64::from(seed) * 40 + 1;
+    let filling =
+        Filling { size: whole.end, ranges: std::slice::from_ref(&whole), compressed: false, content };
+    files.fill(node, "Zone.Ident".as_bytes(), filling).unwrap();
+}
+
+/// As it is compared: when something was read is no difference, and bits that follow from content are none.
+fn comparable(image: &Image) -> BTreeMap<Vec<u8>, Seen> {
+    let mut seen = see(&mut image.open());
+    for entry in seen.values_mut() {
+        entry.facts.accessed = Moment::default();
+        if let Some(bits) = entry.attributes.get_mut(&b"system.ntfs_attrib"[..]) {
+            bits[1] &= !2;
+        }
+    }
+    seen
+}
+
+/// The delta between two images, stored in a file and read again.
+fn stored(base: &Image, now: &Image, file: &Path, excluded: &Exclusions) -> (Delta, Stored) {
+    let mut writer = Writer::new(File::create(file).unwrap());
+    let changed = changed_blocks(base, now);
+    let delta = diff(&mut base.open(), &mut now.open(), Some(&changed), excluded, &mut writer).unwrap();
+    let digest = writer.finish(&delta).unwrap();
+    let (read, stored) = Stored::open(Arc::new(FileDisk::open(file).unwrap())).unwrap();
+    assert_eq!((&read, stored.digest), (&delta, digest));
+    (delta, stored)
+}
+
+/// The blocks in which two images differ.
+fn changed_blocks(base: &Image, now: &Image) -> Vec<std::ops::Range<u64>> {
+    let (a, b) = (std::fs::read(base.path()).unwrap(), std::fs::read(now.path()).unwrap());
+    let mut ranges: Vec<std::ops::Range<u64>> = Vec::new();
+    for number in
+        (0u64..).zip(a.chunks(4096).zip(b.chunks(4096))).filter(|(_, (a, b))| a != b).map(|(n, _)| n)
+    {
+        match ranges.last_mut() {
+            Some(last) if last.end == number * 4096 => last.end += 4096,
+            _ => ranges.push(number * 4096..(number + 1) * 4096),
+        }
+    }
+    ranges
+}
+
+fn apply_to(image: &Image, deltas: &mut [(&Delta, &mut Stored)]) -> Plan {
+    let changes = Arc::new(Changes::new(image.disk(), image.folder.path()).unwrap());
+    let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+    let base = Tree::read(&mut files).unwrap();
+    let planned = plan(&deltas.iter().map(|(delta, _)| *delta).collect::<Vec<_>>(), &base);
+    let mut contents: Vec<&mut dyn Contents> =
+        deltas.iter_mut().map(|(_, stored)| &mut **stored as _).collect();
+    apply(&mut files, &base, &planned, &mut contents).unwrap();
+    files.close().unwrap();
+    image.take(&changes);
+    planned
+}
+
+fn there_and_back(kind: Made, first: &Forest, second: &Forest) {
+    let (a, b) = (Image::new(kind, 24 * MIB, None), Image::new(kind, 24 * MIB, None));
+    plant(&a, first);
+    // The second state comes from the first, so that both share what did not change.
+    std::fs::copy(a.path(), b.path()).unwrap();
+    plant_over(&b, second);
+    a.judge();
+    b.judge();
+    let file = a.folder.path().join("delta");
+    let (delta, mut contents) = stored(&a, &b, &file, &Exclusions::default());
+    let expected = comparable(&b);
+    let planned = apply_to(&a, &mut [(&delta, &mut contents)]);
+    assert_eq!(planned.conflicts, []);
+    a.judge();
+    let found = comparable(&a);
+    for (path, seen) in &expected {
+        assert_eq!(Some(seen), found.get(path), "{}", String::from_utf8_lossy(path));
+    }
+    assert_eq!(found.len(), expected.len());
+    let (rest, _) = stored(&a, &b, &file, &Exclusions::default());
+    assert_eq!(rest.changes, BTreeMap::new(), "nothing is left to do");
+}
+
+/// Empties an image and plants another forest: nodes are used again for other entries, as in a system that lives.
+fn plant_over(image: &Image, forest: &Forest) {
+    image.change(|files| {
+        let tree = Tree::read(files).unwrap();
+        let skip = |path: &[u8]| path.is_empty() || path == b"lost+found";
+        for path in tree.0.keys().rev().filter(|path| !skip(path)) {
+            let at = path.iter().rposition(|byte| *byte == b'/');
+            let (folder, name) = at.map_or((&[][..], &path[..]), |at| (&path[..at], &path[at + 1..]));
+            files.remove(tree.0[folder].node, name).unwrap();
+        }
+    });
+    plant(image, forest);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_delta_makes_one_state_of_ext4_from_another((first, second) in states(Made::Ext4)) {
+        there_and_back(Made::Ext4, &first, &second);
+    }
+
+    #[test]
+    fn a_delta_makes_one_state_of_ext2_from_another((first, second) in states(Made::Ext2)) {
+        there_and_back(Made::Ext2, &first, &second);
+    }
+
+    #[test]
+    fn a_delta_makes_one_state_of_ntfs_from_another((first, second) in states(Made::Ntfs)) {
+        there_and_back(Made::Ntfs, &first, &second);
+    }
+}
+
+/// A file with a time of its own, so that a changed one is seen to be.
+fn file(seed: u8, size: usize, time: i64) -> Grown {
+    Grown { what: What::File(seed, size, false), mode: 0o644, owner: 0, time, attributes: 0 }
+}
+
+fn folder() -> Grown {
+    Grown { what: What::Folder, mode: 0o755, owner: 0, time: 1_500_000_000, attributes: 0 }
+}
+
+fn forest_of(entries: &[(&str, Grown)]) -> Forest {
+    entries.iter().map(|(path, grown)| ((*path).to_owned(), grown.clone())).collect()
+}
+
+/// A base and, for each addition to it, the delta that makes it.
+struct Layers {
+    base: Image,
+    deltas: Vec<(Delta, Stored)>,
+}
+
+fn layers(kind: Made, base: &Forest, additions: &[Forest]) -> Layers {
+    let image = Image::new(kind, 24 * MIB, None);
+    plant(&image, base);
+    let delta = |(number, addition): (usize, &Forest)| {
+        let now = Image::new(kind, 24 * MIB, None);
+        std::fs::copy(image.path(), now.path()).unwrap();
+        plant_over(
+            &now,
+            &base.iter().chain(addition).map(|(path, grown)| (path.clone(), grown.clone())).collect(),
+        );
+        stored(&image, &now, &image.folder.path().join(number.to_string()), &Exclusions::default())
+    };
+    let deltas = additions.iter().enumerate().map(delta).collect();
+    Layers { base: image, deltas }
+}
+
+impl Layers {
+    /// What these layers make of the base, in this order.
+    fn composed(&mut self, order: &[usize]) -> (BTreeMap<Vec<u8>, Seen>, Plan) {
+        let image = Image::new(self.base.kind, 24 * MIB, None);
+        std::fs::copy(self.base.path(), image.path()).unwrap();
+        let mut planned = Plan::default();
+        // One borrow at a time: the layers are reopened for each order.
+        let mut chosen: Vec<(Delta, Stored)> = order
+            .iter()
+            .map(|layer| {
+                let file = self.base.folder.path().join(layer.to_string());
+                Stored::open(Arc::new(FileDisk::open(&file).unwrap())).unwrap()
+            })
+            .collect();
+        if !chosen.is_empty() {
+            let mut pairs: Vec<_> = chosen.iter_mut().map(|(delta, stored)| (&*delta, stored)).collect();
+            planned = apply_to(&image, &mut pairs);
+        }
+        image.judge();
+        (comparable(&image), planned)
+    }
+}
+
+#[test]
+fn layers_that_touch_different_paths_can_come_in_any_order() {
+    for kind in [Made::Ext4, Made::Ntfs] {
+        let base = forest_of(&[("one", folder()), ("two", folder()), ("same", file(1, 5000, 1))]);
+        let first =
+            forest_of(&[("one/a", file(2, 100_000, 2)), ("one/b", folder()), ("one/b/c", file(3, 0, 3))]);
+        let second = forest_of(&[("two/a", file(2, 100_000, 2)), ("two/b", file(5, 10, 5))]);
+        let mut layers = layers(kind, &base, &[first, second]);
+        let (there, planned) = layers.composed(&[0, 1]);
+        assert_eq!(planned.conflicts, []);
+        assert!(there.contains_key(&b"one/b/c"[..]) && there.contains_key(&b"two/b"[..]));
+        assert_eq!(layers.composed(&[1, 0]).0, there);
+        assert_eq!(layers.composed(&[0, 0, 1, 1]).0, there, "a layer twice is the layer once");
+        assert_ne!(layers.composed(&[0]).0, there);
+        assert_eq!(layers.deltas.len(), 2);
+    }
+}
+
+#[test]
+fn the_higher_layer_wins_and_the_plan_says_where() {
+    let base = forest_of(&[("etc", folder()), ("etc/conf", file(1, 5000, 1))]);
+    let low = forest_of(&[("etc/conf", file(2, 5000, 2)), ("etc/low", file(3, 10, 3))]);
+    let high = forest_of(&[("etc/conf", file(4, 5000, 4)), ("etc/high", file(5, 10, 5))]);
+    let mut layers = layers(Made::Ext4, &base, &[low, high]);
+    let (there, planned) = layers.composed(&[0, 1]);
+    assert_eq!(planned.conflicts.iter().map(|c| &c.path[..]).collect::<Vec<_>>(), [b"etc/conf"]);
+    assert_eq!(there[&b"etc/conf"[..]].streams[0].1[0], 4);
+    assert_eq!(layers.composed(&[1, 0]).0[&b"etc/conf"[..]].streams[0].1[0], 2);
+    assert!(there.contains_key(&b"etc/low"[..]) && there.contains_key(&b"etc/high"[..]));
+}
+
+#[test]
+fn content_that_was_damaged_in_the_store_is_not_written() {
+    let base = forest_of(&[]);
+    let layers = layers(Made::Ext4, &base, &[forest_of(&[("a", file(1, 50_000, 1))])]);
+    let path = layers.base.folder.path().join("0");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[5000] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let (delta, mut stored) = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).unwrap();
+    let changes = Arc::new(Changes::new(layers.base.disk(), layers.base.folder.path()).unwrap());
+    let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+    let tree = Tree::read(&mut files).unwrap();
+    let e = apply(&mut files, &tree, &plan(&[&delta], &tree), &mut [&mut stored]).unwrap_err();
+    assert!(std::error::Error::source(&e).unwrap().to_string().contains("check the repository"), "{e}");
+    let mut index = bytes.clone();
+    let last = index.iter().rposition(|byte| *byte != 0).unwrap();
+    index[last] ^= 1;
+    std::fs::write(&path, &index).unwrap();
+    let e = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).err().unwrap();
+    assert!(e.to_string().contains("index"), "{e}");
+}
+
+#[test]
+fn equal_pairs_of_states_have_equal_deltas() {
+    let base = forest_of(&[("b", folder())]);
+    let addition =
+        forest_of(&[("b/x", file(7, 20_000, 1)), ("b/y", file(7, 20_000, 1)), ("c", file(8, 3, 1))]);
+    let layers = layers(Made::Ext4, &base, &[addition.clone(), addition]);
+    let bytes = |layer: &str| std::fs::read(layers.base.folder.path().join(layer)).unwrap();
+    assert!(bytes("0") == bytes("1"));
+    assert_eq!(bytes("0").len(), 4096 + 20_480 + 4096 + 4096, "equal content is kept once");
+}
+
+#[test]
+fn what_is_excluded_is_neither_added_nor_removed() {
+    let (a, b) = (Image::new(Made::Ext4, 24 * MIB, None), Image::new(Made::Ext4, 24 * MIB, None));
+    let kept = [("tmp", folder()), ("etc", folder()), ("tmp/old", file(1, 10, 1))];
+    plant(&a, &forest_of(&kept));
+    let now = [
+        ("tmp", folder()),
+        ("etc", folder()),
+        ("etc/machine-id", file(1, 33, 2)),
+        ("tmp/new", file(1, 1, 1)),
+    ];
+    plant(&b, &forest_of(&now));
+    let excluded = Exclusions::shipped(Family::Linux).unwrap();
+    let (delta, _) = stored(&a, &b, &a.folder.path().join("delta"), &excluded);
+    let told: Vec<_> = delta.changes.keys().map(|path| String::from_utf8_lossy(path)).collect();
+    assert!(!told.iter().any(|path| path.contains("machine-id") || path.contains("tmp/")), "{told:?}");
+}
+
+#[test]
+fn a_file_that_kept_its_times_is_found_by_its_changed_blocks_and_others_are_not_read() {
+    for kind in [Made::Ext4, Made::Ntfs] {
+        let a = Image::new(kind, 24 * MIB, None);
+        plant(&a, &forest_of(&[("other", file(1, 200_000, 1)), ("secret", file(1, 200_000, 1))]));
+        let b = Image::new(kind, 24 * MIB, None);
+        std::fs::copy(a.path(), b.path()).unwrap();
+        let mut files = b.open();
+        let node = Tree::read(&mut files).unwrap().0[&b"secret"[..]].node;
+        let place = files.map(node, b"").unwrap().pieces[0].physical;
+        drop(files);
+        let image = File::options().write(true).open(b.path()).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&image, b"changed", place + 5000).unwrap();
+        let compare = |changed: Option<&[std::ops::Range<u64>]>| {
+            let mut writer = Writer::new(tempfile::tempfile().unwrap());
+            let delta =
+                diff(&mut a.open(), &mut b.open(), changed, &Exclusions::default(), &mut writer).unwrap();
+            delta.changes.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(compare(None), Vec::<Vec<u8>>::new());
+        let block = place + 4096..place + 8192;
+        assert_eq!(compare(Some(std::slice::from_ref(&block))), [b"secret".to_vec()]);
+    }
+}
