@@ -11,7 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `settings`, `address` | what an administrator says |
-//! | `trust`, `stream`, `http`, `rpc` | one call to one host |
+//! | `trust`, `certificate`, `stream`, `http`, `rpc` | one call to one host |
 //! | `pool`, `memory` | calls to a pool: session, coordinator, what a restart must know |
 //! | `record`, `fault`, `task`, `labels` | the pool's words and ours |
 //! | `place` | the template and the storage |
@@ -26,6 +26,7 @@
 mod address;
 mod base;
 mod bitmap;
+mod certificate;
 mod changes;
 mod check;
 mod cleanup;

@@ -13,11 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::certificate::public_key;
 use crate::{Error, ErrorKind, Result};
 
 /// Where systems keep the authorities they trust: Debian and Ubuntu, Red Hat, SUSE, Alpine and BSD.
@@ -175,7 +178,15 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, known)
+        verify_tls12_signature(message, certificate, signed, known).or_else(|e| {
+            let Some(key) = public_key(certificate).map(SubjectPublicKeyInfoDer::from) else { return Err(e) };
+            let key = webpki::RawPublicKeyEntity::try_from(&key).map_err(|_| e.clone())?;
+            let fitting = known.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+            let mut algorithms = fitting.flat_map(|(_, algorithms)| *algorithms);
+            let is_signed =
+                algorithms.any(|by| key.verify_signature(*by, message, signed.signature()).is_ok());
+            if is_signed { Ok(HandshakeSignatureValid::assertion()) } else { Err(e) }
+        })
     }
 
     fn verify_tls13_signature(
@@ -185,7 +196,10 @@ impl ServerCertVerifier for Verifier {
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
         let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, known)
+        verify_tls13_signature(message, certificate, signed, known).or_else(|e| {
+            let Some(key) = public_key(certificate).map(SubjectPublicKeyInfoDer::from) else { return Err(e) };
+            verify_tls13_signature_with_raw_key(message, &key, signed, known)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
