@@ -192,7 +192,7 @@ fn by_vhd(
 ) -> Result<Spooled> {
     let what = Export { vdi: disk, format: "vhd", base, whole: true };
     transfer::export(pool, what, tag, watch, |from| {
-        let broken = |e| Error::disk("the pool sent a disk that is not whole", e);
+        let broken = |e| Error::new(ErrorKind::Io, "the pool sent a disk that is not whole").with_source(e);
         let mut stream = VhdStream::new(from).map_err(broken)?;
         if stream.size() < size {
             let what = format!("the pool sent a disk of {} bytes instead of {size}", stream.size());

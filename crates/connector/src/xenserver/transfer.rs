@@ -88,8 +88,12 @@ pub(super) fn export<T>(
             asked.and_then(|()| connection.answer()).map_err(|e| reason(&transfer, broken(&host, e)))?;
         match head.status {
             200 => {
-                let got = read(&mut connection)
-                    .map_err(|e| if e.kind() == ErrorKind::Stopped { e } else { reason(&transfer, e) })?;
+                let got = read(&mut connection).map_err(|e| {
+                    // Of what happened on this side the pool knows nothing.
+                    let is_ours =
+                        matches!(e.kind(), ErrorKind::Stopped | ErrorKind::Full | ErrorKind::Damaged);
+                    if is_ours { e } else { reason(&transfer, e) }
+                })?;
                 if what.whole {
                     drop(connection);
                     transfer.wait("the reading of a disk", watch)?;
