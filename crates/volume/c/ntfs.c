@@ -756,43 +756,91 @@ static ntfs_attr *stream_anew(ntfs_inode *record, ntfschar *name, uint32_t lengt
     return ntfs_attr_open(record, AT_DATA, name, length);
 }
 
-static int ntfs_size(struct request *request)
+/* Clusters for all of an empty stream, which count as written: the parent writes them. Streams that are small enough stay
+ * among metadata. */
+static int allocate(ntfs_attr *data, uint64_t size)
+{
+    if (ntfs_attr_truncate_solid(data, (s64)size))
+        return -1;
+    if (!NAttrNonResident(data))
+        return 0;
+    ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(data->ni, NULL);
+    if (!search)
+        return -1;
+    int missing = ntfs_attr_lookup(data->type, data->name, data->name_len, CASE_SENSITIVE, 0, NULL, 0, search);
+    if (!missing) {
+        data->initialized_size = (s64)size;
+        search->attr->initialized_size = cpu_to_sle64((s64)size);
+        ntfs_inode_mark_dirty(search->ntfs_ino);
+    }
+    ntfs_attr_put_search_ctx(search);
+    return missing ? -1 : ntfs_attr_map_whole_runlist(data);
+}
+
+struct sizing {
+    uint64_t node, size, covered;
+    ntfschar name[NTFS_MAX_NAME_LEN];
+    uint32_t length;
+    int compressed;
+};
+
+static int take_sizing(struct request *request, struct sizing *sizing)
 {
     uint32_t length;
-    uint64_t node = take_u64(request);
-    const uint8_t *bytes = take_bytes(request, &length);
-    uint64_t size = take_u64(request);
-    uint32_t count = take_u32(request);
-    uint64_t covered = 0;
-    ntfschar name[NTFS_MAX_NAME_LEN];
-    for (uint32_t i = 0; i < count; i++) {
+    sizing->node = take_u64(request);
+    const uint8_t *name = take_bytes(request, &length);
+    sizing->size = take_u64(request);
+    sizing->covered = 0;
+    for (uint32_t count = take_u32(request); count > 0; count--) {
         take_u64(request);
-        covered += take_u64(request);
+        sizing->covered += take_u64(request);
     }
-    int compressed = take_u8(request);
-    if (length % 2 || length / 2 > NTFS_MAX_NAME_LEN || node < NODE_FIRST_USER)
+    sizing->compressed = take_u8(request);
+    sizing->length = length / 2;
+    if (length % 2 || sizing->length > NTFS_MAX_NAME_LEN || sizing->node < NODE_FIRST_USER)
         return fail(INVALID, "no stream can have this name");
-    if (length > 0)
-        memcpy(name, bytes, length);
-    ntfs_inode *record = ntfs_inode_open(volume, node);
-    if (!record)
-        return wrong_record(node);
-    int result = 0;
-    if (size == UINT64_MAX) {
-        if (ntfs_attr_remove(record, AT_DATA, length ? name : AT_UNNAMED, length / 2))
-            result = wrong_record(node);
-    } else {
-        ntfs_attr *data = size > INT64_MAX ? NULL : stream_anew(record, length ? name : AT_UNNAMED, length / 2, compressed);
-        if (!data || (covered < size && ntfs_attr_truncate(data, (s64)size)))
-            result = wrong_record(node);
-        if (data)
-            ntfs_attr_close(data);
-    }
-    if (ntfs_inode_close(record) && !result)
-        result = wrong_record(node);
-    put_u8(0);
+    memcpy(sizing->name, name, length);
+    return 0;
+}
+
+/* Gives a stream a new size. One that is whole and not compressed is answered with where its content goes; any other is
+ * written through here. */
+static int size_stream(ntfs_inode *record, struct sizing *sizing)
+{
+    uint64_t size = sizing->size;
+    ntfschar *name = sizing->length ? sizing->name : AT_UNNAMED;
+    ntfs_attr *data = size > INT64_MAX ? NULL : stream_anew(record, name, sizing->length, sizing->compressed);
+    if (!data)
+        return wrong_record(sizing->node);
+    int whole = size > 0 && sizing->covered == size && !sizing->compressed, result = 0;
+    if (whole ? allocate(data, size) : sizing->covered < size && ntfs_attr_truncate(data, (s64)size))
+        result = wrong_record(sizing->node);
+    int direct = whole && NAttrNonResident(data);
+    put_u8((uint8_t)direct);
     put_u64(size);
-    put_u32(0);
+    if (!direct)
+        put_u32(0);
+    else if (!result)
+        result = put_runs(data);
+    ntfs_attr_close(data);
+    return result;
+}
+
+static int ntfs_size(struct request *request)
+{
+    struct sizing sizing;
+    if (take_sizing(request, &sizing))
+        return -1;
+    ntfs_inode *record = ntfs_inode_open(volume, sizing.node);
+    if (!record)
+        return wrong_record(sizing.node);
+    int result = 0;
+    if (sizing.size != UINT64_MAX)
+        result = size_stream(record, &sizing);
+    else if (ntfs_attr_remove(record, AT_DATA, sizing.length ? sizing.name : AT_UNNAMED, sizing.length))
+        result = wrong_record(sizing.node);
+    if (ntfs_inode_close(record) && !result)
+        result = wrong_record(sizing.node);
     return result;
 }
 
