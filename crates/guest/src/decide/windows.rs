@@ -100,8 +100,10 @@ mod tests {
         vec![NgenQueue { folder: r"C:\F".to_owned(), state: state.to_owned() }]
     }
 
-    /// Facts that mean a restart.
-    fn restarts() -> Vec<(WindowsFacts, Vec<(Code, &'static str)>)> {
+    /// Facts, each by itself, and all that they mean.
+    type Table = Vec<(WindowsFacts, Vec<(Code, &'static str)>)>;
+
+    fn restarts() -> Table {
         let none = WindowsFacts::default;
         vec![
             (none(), vec![]),
@@ -161,8 +163,7 @@ mod tests {
         ]
     }
 
-    /// Facts that mean waiting or acting.
-    fn others() -> Vec<(WindowsFacts, Vec<(Code, &'static str)>)> {
+    fn others() -> Table {
         let none = WindowsFacts::default;
         let flags = || texts(&["RootstoreDirty"]);
         vec![

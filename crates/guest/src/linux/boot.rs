@@ -68,11 +68,12 @@ fn with_modules(root: &Root) -> Vec<String> {
     releases
 }
 
-/// All that the boot menu says; nothing where there is none that we can read.
+/// All that the boot menu says, if it is there and names kernels by their releases: one that a person wrote may start
+/// `/vmlinuz`, a link.
 fn menu(root: &Root) -> Option<String> {
     let mut menu = MENUS.iter().find_map(|path| root.text(path))?;
     for entry in root.names(ENTRIES).iter().filter(|name| name.ends_with(".conf")) {
         menu += &root.text(&format!("{ENTRIES}/{entry}")).unwrap_or_default();
     }
-    Some(menu)
+    ["vmlinuz-", "vmlinux-", "blscfg"].iter().any(|word| menu.contains(word)).then_some(menu)
 }

@@ -238,6 +238,16 @@ fn a_kernel_without_initramfs_or_menu_entry_is_not_ready() {
 }
 
 #[test]
+fn a_menu_that_starts_the_linked_kernel_need_not_name_it() {
+    let machine = Machine::new();
+    machine.write("/proc/sys/kernel/osrelease", "6.1.0-10-amd64\n");
+    machine.write("/boot/vmlinuz-6.1.0-10-amd64", "");
+    machine.write("/boot/initrd.img-6.1.0-10-amd64", "");
+    machine.write("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/vda3\ninitrd /initrd.img\n");
+    assert_eq!(machine.found(), []);
+}
+
+#[test]
 fn fedoras_boot_entries_are_read() {
     let machine = Machine::new();
     machine.write("/proc/sys/kernel/osrelease", "6.11.4-301.fc41.x86_64\n");
