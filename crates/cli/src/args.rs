@@ -1,7 +1,10 @@
 //! The command line.
 
 use crate::terminal::Format;
-use crate::{audit, connector, events, layer, machine, raw, repository, serve, task, version};
+use crate::{
+    audit, certificate, connector, events, layer, machine, raw, repository, serve, task, token, upload, user,
+    version,
+};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -67,6 +70,20 @@ pub enum Noun {
     /// The repository: where layers are stored
     #[command(subcommand)]
     Repository(repository::Verb),
+    /// Files on their way to the server
+    #[command(subcommand)]
+    Upload(upload::Verb),
+    /// Users: who may sign in
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Tokens: for programs
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// Print the code that makes the first administrator in the console
+    SetupCode,
+    /// The server's certificate
+    #[command(subcommand)]
+    Certificate(certificate::Verb),
     /// Watch what changes
     Events(events::Watch),
     /// Show who did what
@@ -126,6 +143,15 @@ mod tests {
         let args = Args::parse_from(["shale", "layer", "list", "-o", "json", "--server", "unix:/s", "-q"]);
         assert!(args.global.output == Format::Json && args.global.quiet);
         assert_eq!(args.global.server.as_deref(), Some("unix:/s"));
+    }
+
+    #[test]
+    fn a_disk_is_on_the_server_or_sent_to_it() {
+        let base = ["shale", "layer", "import", "debian", "--version", "12"];
+        let with = |more: &[&'static str]| Args::try_parse_from(base.iter().chain(more)).is_ok();
+        assert!(!with(&[]));
+        assert!(with(&["--file", "/srv/x"]) && with(&["--upload", "x"]));
+        assert!(!with(&["--file", "/srv/x", "--upload", "x"]));
     }
 
     #[test]

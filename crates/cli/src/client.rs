@@ -102,6 +102,19 @@ impl Client {
         self.once(&Method::PATCH, path, Some(body))
     }
 
+    /// Puts something in place of what is there.
+    pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.once(&Method::PUT, path, Some(body))
+    }
+
+    /// Sends a part of a file, which begins at `offset`.
+    pub fn append<T: DeserializeOwned>(&self, path: &str, offset: u64, part: Vec<u8>) -> Result<T, Failure> {
+        let headers = [("content-type", "application/octet-stream"), ("upload-offset", &offset.to_string())];
+        let response = self.send(&Method::PATCH, path, Some(part), &headers);
+        let response = response.map_err(|e| self.unreachable(&e))?;
+        self.read(path, response)
+    }
+
     /// Deletes an object.
     pub fn delete<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         self.once(&Method::DELETE, path, Some(body))
@@ -147,7 +160,8 @@ impl Client {
     /// Any request; the answer's text, whatever it is, or the problem.
     pub fn raw(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<String, Failure> {
         let bytes = body.map(Value::to_string).map(String::into_bytes);
-        let response = self.send(method, path, bytes, &[]).map_err(|e| self.unreachable(&e))?;
+        let headers: &[_] = if bytes.is_some() { &[("content-type", "application/json")] } else { &[] };
+        let response = self.send(method, path, bytes, headers).map_err(|e| self.unreachable(&e))?;
         read_text(self.accept(path, response)?)
     }
 
@@ -176,7 +190,13 @@ impl Client {
             .map(serde_json::to_vec)
             .transpose()
             .map_err(|e| Failure::new(Exit::Failed, format!("cannot write the request: {e}")))?;
-        let response = self.send(method, path, bytes, &[]).map_err(|e| self.unreachable(&e))?;
+        let headers: &[_] = if bytes.is_some() { &[("content-type", "application/json")] } else { &[] };
+        let response = self.send(method, path, bytes, headers).map_err(|e| self.unreachable(&e))?;
+        self.read(path, response)
+    }
+
+    /// The object in an answer.
+    fn read<T: DeserializeOwned>(&self, path: &str, response: Response<Body>) -> Result<T, Failure> {
         let text = read_text(self.accept(path, response)?)?;
         let text = if text.trim().is_empty() { "null" } else { &text };
         serde_json::from_str(text).map_err(|e| {
@@ -204,7 +224,7 @@ impl Client {
             request = request.header(*name, *value);
         }
         match body {
-            Some(bytes) => self.agent.run(request.header("content-type", "application/json").body(bytes)?),
+            Some(bytes) => self.agent.run(request.body(bytes)?),
             None => self.agent.run(request.body(())?),
         }
     }
@@ -228,7 +248,9 @@ impl Client {
         let noun = noun_of(path);
         let hint = match problem.code {
             Code::Unauthenticated => Some(
-                "the server writes its token to `token` in its data directory: use --token-file or SHALE_TOKEN".into(),
+                "make a token with `shale token create`, or take the server's own, `token` in its data directory: use \
+                 --token-file or SHALE_TOKEN"
+                    .into(),
             ),
             Code::NotFound | Code::Exists => noun.map(|noun| self.command(&format!("{noun} list"))),
             Code::NotAllowed => noun.map(|noun| format!("{} says what is possible now", self.command(&format!("{noun} show")))),
@@ -285,7 +307,7 @@ pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
 /// The command-line noun for what a path names.
 fn noun_of(path: &str) -> Option<&'static str> {
     let kind = path.trim_start_matches('/').split(['/', '?']).next()?;
-    ["layer", "version", "machine", "task", "connector"]
+    ["layer", "version", "machine", "task", "connector", "user", "token", "upload"]
         .into_iter()
         .find(|noun| kind.strip_suffix('s') == Some(noun))
 }

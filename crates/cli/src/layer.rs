@@ -6,11 +6,13 @@ use crate::resolve;
 use crate::table::{Cell, Sheet, Table};
 use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
+use crate::upload;
 use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use shale_api::{
     Comment, EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, NewVersion, Task, Version,
 };
+use std::path::PathBuf;
 use uuid::Uuid;
 
 /// The verbs of `shale layer`.
@@ -27,7 +29,7 @@ pub enum Verb {
         /// Name or id
         layer: String,
     },
-    /// Make an OS layer out of a disk on the server
+    /// Make an OS layer out of a disk, on the server or sent to it
     Import(Import),
     /// Change a layer's name or description
     Edit {
@@ -64,8 +66,11 @@ pub struct Import {
     #[arg(long, value_name = "NAME")]
     version: String,
     /// The disk on the server: raw, qcow2, VHD, VHDX, VMDK or OVA, recognised by content
-    #[arg(long, value_name = "PATH")]
-    file: String,
+    #[arg(long, value_name = "PATH", required_unless_present = "upload")]
+    file: Option<String>,
+    /// The disk on this computer: it is sent to the server first; the same command again goes on where it broke off
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    upload: Option<PathBuf>,
     /// What the disk is, instead of finding out: say raw for a raw disk from a guest that you do not trust
     #[arg(long)]
     format: Option<String>,
@@ -124,6 +129,11 @@ fn show(layer: &Layer, client: &Client, terminal: &Terminal) -> Result<(), Failu
 }
 
 fn run_import(import: Import, client: &Client, terminal: &Terminal) -> Outcome {
+    let source = match (&import.file, &import.upload) {
+        (Some(file), _) => ImportSource::File(path_on_server(client, file)?),
+        (None, Some(file)) => ImportSource::Upload(upload::send(client, terminal, file)?.id),
+        (None, None) => return Err(Failure::usage("Say where the disk is: --file or --upload.")),
+    };
     let request = NewLayer {
         id: Uuid::now_v7(),
         kind: LayerKind::Os,
@@ -134,7 +144,7 @@ fn run_import(import: Import, client: &Client, terminal: &Terminal) -> Outcome {
             name: import.version,
             description: import.version_description,
         },
-        source: ImportSource::File(path_on_server(client, &import.file)?),
+        source,
         format: import.format,
         drop_free_space: !import.keep_free_space,
         comment: import.comment,

@@ -8,15 +8,18 @@ use crate::resolve::MachineRef;
 use crate::table::{Cell, Sheet};
 use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
+use crate::upload;
 use crate::wait::Waiting;
 use clap::Subcommand;
 use serde_json::json;
-use shale_api::{Machine, Power};
+use shale_api::{Machine, MachineFile, MachineFiles, Power};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use ureq::http::Method;
+use uuid::Uuid;
 
 /// The verbs of `shale machine`.
 #[derive(Debug, Subcommand)]
@@ -63,11 +66,68 @@ pub enum Verb {
         #[arg(last = true)]
         command: Vec<String>,
     },
+    /// List the files that a machine was given
+    Files {
+        #[command(flatten)]
+        machine: MachineRef,
+    },
+    /// Give a machine files from this computer, beside those it has: they are on a CD in its drive
+    Attach {
+        #[command(flatten)]
+        machine: MachineRef,
+        /// A file to send
+        #[arg(short, long, value_name = "FILE", required = true)]
+        file: Vec<PathBuf>,
+        /// Instead of those it has
+        #[arg(long)]
+        replace: bool,
+        /// Why; kept in the audit
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
+    /// Take the files away from a machine
+    Detach {
+        #[command(flatten)]
+        machine: MachineRef,
+        /// Why; kept in the audit
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
     /// Print the socket of the machine's screen (VNC)
     Screen {
         #[command(flatten)]
         machine: MachineRef,
     },
+}
+
+fn files(machine: Uuid, client: &Client) -> Result<Vec<MachineFile>, Failure> {
+    client.list(&format!("/machines/{machine}/files"), &[], None)
+}
+
+fn put_files(id: Uuid, wanted: MachineFiles, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
+    let path = format!("/machines/{id}/files");
+    let _: Machine = client.put(&path, &wanted)?;
+    terminal.list(&files(id, client)?)
+}
+
+impl View for MachineFile {
+    const COLUMNS: &'static [&'static str] = &["NAME", "SIZE"];
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn row(&self) -> Vec<Cell> {
+        vec![self.name.clone().into(), units::bytes(self.size).into()]
+    }
+
+    fn sheet(&self) -> Sheet {
+        Sheet::default().with("File", self.name.clone()).with("Size", units::bytes(self.size))
+    }
 }
 
 /// Carries out a verb.
@@ -84,6 +144,20 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Serial { machine, follow } => serial(&machine.find(client)?, follow, client, terminal)?,
         Verb::Ssh { machine, user, command } => return ssh(&machine.find(client)?, &user, &command),
+        Verb::Files { machine } => terminal.list(&files(machine.find(client)?.id, client)?)?,
+        Verb::Attach { machine, file, replace, comment } => {
+            let id = machine.find(client)?.id;
+            let kept = if replace { Vec::new() } else { files(id, client)? };
+            let mut upload_ids: Vec<Uuid> = kept.into_iter().map(|file| file.id).collect();
+            for path in &file {
+                upload_ids.push(upload::send(client, terminal, path)?.id);
+            }
+            put_files(id, MachineFiles { upload_ids, comment }, client, terminal)?;
+        }
+        Verb::Detach { machine, comment } => {
+            let none = MachineFiles { upload_ids: Vec::new(), comment };
+            put_files(machine.find(client)?.id, none, client, terminal)?;
+        }
         Verb::Screen { machine } => {
             let machine = machine.find(client)?;
             let socket = machine.vnc_socket.as_deref().ok_or_else(|| no_such_door(&machine, "screen"))?;

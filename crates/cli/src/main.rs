@@ -1,7 +1,7 @@
 //! `shale`: the command line. It speaks the HTTP API and knows nothing else of Shale.
 //!
 //! ```text
-//!  args ──▶ layer version machine task connector repository events audit doctor raw    a file for each noun
+//!  args ──▶ layer version machine task connector repository user token …               a file for each noun
 //!                │                              │
 //!                │ resolve  name → object       │ wait ── progress, needs, interrupt
 //!                ▼                              ▼
@@ -13,6 +13,7 @@
 mod address;
 mod args;
 mod audit;
+mod certificate;
 mod client;
 mod connector;
 mod doctor;
@@ -24,6 +25,7 @@ mod interrupt;
 mod layer;
 mod machine;
 mod needs;
+mod password;
 mod platform;
 mod progress;
 mod raw;
@@ -34,9 +36,12 @@ mod sse;
 mod table;
 mod task;
 mod terminal;
+mod token;
 mod units;
 #[cfg(unix)]
 mod unix;
+mod upload;
+mod user;
 mod version;
 mod wait;
 
@@ -76,6 +81,11 @@ fn run(args: Args) -> Outcome {
         Noun::Task(verb) => task::run(verb, &client, &terminal),
         Noun::Connector(verb) => connector::run(verb, &client, &terminal),
         Noun::Repository(verb) => repository::run(verb, &client, &terminal),
+        Noun::Upload(verb) => upload::run(verb, &client, &terminal),
+        Noun::User(verb) => user::run(verb, &client, &terminal),
+        Noun::Token(verb) => token::run(verb, &client, &terminal),
+        Noun::SetupCode => user::setup_code(&client, &terminal),
+        Noun::Certificate(verb) => certificate::run(verb, &client, &terminal),
         Noun::Events(watch) => events::run(&watch, &client, &terminal),
         Noun::Audit(audit) => audit::run(&audit, &client, &terminal),
         Noun::Doctor => doctor::run(&client, &terminal),

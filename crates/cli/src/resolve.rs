@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
-use shale_api::{Connector, Layer, Machine, Version};
+use shale_api::{Connector, Layer, Machine, Token, Upload, User, Version};
 use uuid::Uuid;
 
 /// A layer, by name or id.
@@ -87,6 +87,27 @@ pub fn connector(client: &Client, text: &str) -> Result<Connector, Failure> {
     let mut connectors: Vec<Connector> = client.list("/connectors", &[], None)?;
     connectors.retain(|connector| connector.name == text);
     only(connectors, "connector", text, client, |connector| connector.id.to_string())
+}
+
+/// A user, by name in whatever case, or id.
+pub fn user(client: &Client, text: &str) -> Result<User, Failure> {
+    let mut users: Vec<User> = client.list("/users", &[], None)?;
+    users.retain(|user| user.name.to_lowercase() == text.to_lowercase() || user.id.to_string() == text);
+    only(users, "user", text, client, |user| user.id.to_string())
+}
+
+/// A token, by name or id.
+pub fn token(client: &Client, text: &str) -> Result<Token, Failure> {
+    let mut tokens: Vec<Token> = client.list("/tokens", &[], None)?;
+    tokens.retain(|token| token.name == text || token.id.to_string() == text);
+    only(tokens, "token", text, client, |token| token.id.to_string())
+}
+
+/// An upload, by name or id.
+pub fn upload(client: &Client, text: &str) -> Result<Upload, Failure> {
+    let mut uploads: Vec<Upload> = client.list("/uploads", &[], None)?;
+    uploads.retain(|upload| upload.name == text || upload.id.to_string() == text);
+    only(uploads, "upload", text, client, |upload| format!("{} ({} bytes)", upload.id, upload.size))
 }
 
 fn only<T>(

@@ -69,7 +69,7 @@ pub fn need(operation: &str) -> Need {
         "list_tasks" | "show_task" | "list_task_log" | "watch_events" => Role::Reader,
         "list_connectors" | "show_connector" | "list_connector_kinds" => Role::Reader,
         "list_uploads" | "show_upload" => Role::Reader,
-        "show_repository" | "examine_server" | "show_server" => Role::Reader,
+        "show_repository" | "examine_server" | "show_server" | "show_certificate" => Role::Reader,
         "create_layer" | "edit_layer" | "delete_layer" => Role::Editor,
         "add_version" | "edit_version" | "delete_version" => Role::Editor,
         // A disk holds whatever secrets its guest has, so that to take one is more than to see that it is there.

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::place::Place;
+use crate::tls::Tls;
 use crate::world::{OpenConnector, World};
 use shale_store::Repository;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct App {
     pub feed: Arc<Feed>,
     /// What lets people in.
     pub access: Arc<Access>,
+    /// What HTTPS shows.
+    pub tls: Arc<Tls>,
     /// Held while a CD is made.
     pub cds: Arc<tokio::sync::Mutex<()>>,
 }
@@ -48,7 +51,7 @@ impl App {
         let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector)?);
         let feed = Arc::new(Feed::default());
         let engine = Engine::new(world.clone(), feed.clone());
-        Ok(Self { world, engine, feed, access: Arc::default(), cds: Arc::default() })
+        Ok(Self { world, engine, feed, access: Arc::default(), tls: Arc::default(), cds: Arc::default() })
     }
 }
 

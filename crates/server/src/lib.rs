@@ -26,6 +26,6 @@ pub mod secrets;
 mod stored;
 pub mod sweep;
 pub mod tend;
-mod tls;
+pub mod tls;
 mod view;
 pub mod world;

@@ -9,7 +9,6 @@ use crate::requests::Actor;
 use crate::tls;
 use axum::middleware;
 use axum::{Extension, Router};
-use axum_server::tls_rustls::RustlsConfig;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -45,7 +44,7 @@ pub async fn serve(
         Some(address) => Some(bind_https(app, address, &router, handle.clone()).await?),
         None => None,
     };
-    let fingerprint = tls::fingerprint(&place)?;
+    let fingerprint = tls::shown(&place)?.fingerprint;
     ready(Doors { https: https.as_ref().map(|(address, _)| (*address, fingerprint)), setup_code });
     let local = router.layer(Extension(Actor::host("administrator (local socket)")));
     let socket_task = tokio::spawn(async move { axum::serve(socket, local).await });
@@ -87,10 +86,7 @@ async fn bind_https(
     let cannot =
         |e: std::io::Error| Error::unavailable(format!("{address} cannot be listened on.")).because(e);
     let place = app.world.place.clone();
-    let (cert, key) = tls::certificate(&place)?;
-    let config = RustlsConfig::from_pem_file(&cert, &key).await.map_err(|e| {
-        Error::unavailable(format!("The certificate {} cannot be used.", cert.display())).because(e)
-    })?;
+    let config = app.tls.serve(&place)?;
     let door = Door::new(app, place.token()?);
     let guarded = router
         .clone()

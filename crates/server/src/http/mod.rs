@@ -4,6 +4,7 @@
 //! programs show a token.
 
 mod answer;
+mod certificate;
 mod connectors;
 mod console;
 mod contract;
@@ -105,6 +106,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(uploads::list, uploads::create))
         .routes(routes!(uploads::show, uploads::append, uploads::delete))
         .routes(routes!(events::stream))
+        .routes(routes!(certificate::show, certificate::replace))
         .routes(routes!(system::audit))
         .routes(routes!(system::doctor))
         .routes(routes!(system::version))

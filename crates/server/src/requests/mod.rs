@@ -8,6 +8,7 @@
 //! The client makes the ids. A request that is repeated finds its own task and gets the same answer; the same id with
 //! another body is refused.
 
+mod certificate;
 mod connectors;
 mod layers;
 mod machine_files;
@@ -19,6 +20,7 @@ mod uploads;
 mod users;
 mod versions;
 
+pub use certificate::replace_certificate;
 pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use layers::{create_layer, delete_layer, edit_layer};
 pub use machine_files::{machine_files, put_machine_files};

@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_disks;
+mod certificate;
 mod connectors;
 mod doors;
 mod events;

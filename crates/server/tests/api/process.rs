@@ -47,6 +47,11 @@ impl Process {
         Self { child, address, fingerprint, setup_code, data: data.to_owned() }
     }
 
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Its certificate's file.
     pub fn certificate(&self) -> String {
         self.data.join("tls/cert.pem").to_str().unwrap().to_owned()
@@ -85,6 +90,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        crate::service::remove_machines(&self.data);
     }
 }
 

@@ -1,7 +1,11 @@
 //! A machine's screen through a WebSocket, spoken to as a viewer in a browser does.
 
-use crate::service::Service;
+use crate::process::Process;
+use crate::service::{Service, content, new_layer, text};
 use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -66,4 +70,61 @@ async fn a_viewer_gets_the_size_of_the_screen_and_a_picture_and_is_hung_up_on_wi
     assert_eq!(refused.status(), 409);
     let view = service.get(&format!("/machines/{machine}")).await.expect(200);
     assert_eq!(view["has_screen"], false);
+}
+
+/// Waits until a task has ended or asks for somebody.
+fn settled(server: &Process, token: &str, task: &Value, state: &str) {
+    let path = format!("/tasks/{}?wait=120", text(&task["id"]));
+    assert_eq!(server.ask("GET", &path, &[token], None).expect(200)["state"], state);
+}
+
+#[test]
+fn the_screen_opens_by_https_as_a_browser_asks_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(&folder.path().join("data"));
+    let token = format!("Authorization: Bearer {}", server.token());
+    let disk = folder.path().join("disk.raw");
+    std::fs::write(&disk, content(5, 8 << 20)).unwrap();
+    let order = new_layer("Debian", &disk);
+    let made = server.ask("POST", "/layers", &[&token], Some(&order)).expect(201);
+    settled(&server, &token, &made["task"], "done");
+    let connector = server.ask("GET", "/connectors", &[&token], None).expect(200)["items"][0]["id"].clone();
+    let machine = uuid::Uuid::now_v7();
+    let version = json!({ "id": machine, "name": "1.1", "connector_id": connector, "max_layer_size_gib": 1,
+        "packaging_disk": { "file_name": "patch" } });
+    let path = format!("/layers/{}/versions", text(&order["id"]));
+    let added = server.ask("POST", &path, &[&token], Some(&version)).expect(201);
+    settled(&server, &token, &added["task"], "action_required");
+
+    // HTTP/1.1 is what a browser chooses for a WebSocket; both are on offer.
+    let mut viewer = Command::new("openssl")
+        .args([
+            "s_client",
+            "-quiet",
+            "-alpn",
+            "http/1.1",
+            "-CAfile",
+            &server.certificate(),
+            "-verify_return_error",
+        ])
+        .args(["-connect", server.address.trim_start_matches("https://")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ask = format!(
+        "GET /api/v1/machines/{machine}/screen HTTP/1.1\r\nHost: localhost\r\n{token}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+         Sec-WebSocket-Protocol: binary\r\n\r\n"
+    );
+    viewer.stdin.as_mut().unwrap().write_all(ask.as_bytes()).unwrap();
+    let (mut told, mut byte) = (Vec::new(), [0]);
+    while !told.ends_with(b"RFB 003.008\n") && viewer.stdout.as_mut().unwrap().read(&mut byte).unwrap() == 1 {
+        told.push(byte[0]);
+    }
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.starts_with("HTTP/1.1 101 ") && told.ends_with("RFB 003.008\n"), "{told}");
+    viewer.kill().unwrap();
+    viewer.wait().unwrap();
 }

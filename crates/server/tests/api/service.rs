@@ -237,12 +237,16 @@ impl Service {
 impl Drop for Service {
     /// No machine outlives its test, also one that failed.
     fn drop(&mut self) {
-        let connectors = self.app.world.place.root().join("connectors");
-        for entry in std::fs::read_dir(connectors).into_iter().flatten().flatten() {
-            let Ok(local) = shale_connector::open("local", &json!({}), &entry.path()) else { continue };
-            for tag in local.inventory().unwrap_or_default() {
-                let _ = local.remove(&tag);
-            }
+        remove_machines(self.app.world.place.root());
+    }
+}
+
+/// Removes the machines of a server that does not run any more.
+pub fn remove_machines(data: &Path) {
+    for entry in std::fs::read_dir(data.join("connectors")).into_iter().flatten().flatten() {
+        let Ok(local) = shale_connector::open("local", &json!({}), &entry.path()) else { continue };
+        for tag in local.inventory().unwrap_or_default() {
+            let _ = local.remove(&tag);
         }
     }
 }
