@@ -9,9 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shale_disk::{Error, ErrorKind, Result};
+use shale_disk::{Error, ErrorKind, Result, Watch};
 
 use crate::delta::{Body, Change, Content, Item};
+use crate::diff::told;
 use crate::files::{Attributes, Facts, Files, Filling, Kind, Making, show};
 use crate::plan::Plan;
 use crate::tree::{Tree, split};
@@ -22,11 +23,17 @@ pub trait Contents {
     fn read(&mut self, content: &Content, at: u64, buffer: &mut [u8]) -> Result<()>;
 }
 
-/// Does what `plan` says. `base` is what is in `files`, and `layers` give the content of each layer of the plan. After an
-/// error what was written is to be thrown away.
-pub fn apply(files: &mut Files, base: &Tree, plan: &Plan, layers: &mut [&mut dyn Contents]) -> Result<()> {
+/// Does what `plan` says. `base` is what is in `files`, and `layers` give the content of each layer of the plan; `watch` is told
+/// the bytes that are written. After an error what was written is to be thrown away.
+pub fn apply(
+    files: &mut Files,
+    base: &Tree,
+    plan: &Plan,
+    layers: &mut [&mut dyn Contents],
+    watch: Watch,
+) -> Result<()> {
     let there = base.0.iter().map(|(path, entry)| (path.clone(), (entry.node, entry.kind.clone()))).collect();
-    let mut work = Work { files, base, there, last: BTreeMap::new(), touched: BTreeSet::new() };
+    let mut work = Work { files, base, there, watch, last: BTreeMap::new(), touched: BTreeSet::new() };
     let about = |path: &[u8], e: Error| {
         Error::new(e.kind(), format!("'/{}' cannot be written", show(path))).with_source(e)
     };
@@ -37,6 +44,7 @@ pub fn apply(files: &mut Files, base: &Tree, plan: &Plan, layers: &mut [&mut dyn
     }
     for (path, planned) in &plan.changes {
         let Change::Put(item) = &planned.change else { continue };
+        told(watch, 0)?;
         let layer = layers
             .get_mut(planned.layer)
             .ok_or_else(|| corrupt("the plan names a layer that is not given"))?;
@@ -49,6 +57,7 @@ struct Work<'a> {
     files: &'a mut Files,
     base: &'a Tree,
     there: BTreeMap<Vec<u8>, (u64, Kind)>,
+    watch: Watch<'a>,
     /// What is described once everything is there.
     last: BTreeMap<Vec<u8>, (u64, Facts, Attributes)>,
     /// Folders whose entries changed.
@@ -163,12 +172,16 @@ impl Work<'_> {
         contents: &mut dyn Contents,
     ) -> Result<()> {
         let mut pouring = Pouring { content, contents, hasher: blake3::Hasher::new(), poured: 0 };
+        let watch = self.watch;
         let ranges = rounded(content, self.files.block());
         let filling = Filling {
             size: content.size,
             ranges: &ranges,
             compressed: content.compressed,
-            content: &mut |offset, buffer| pouring.pour(offset, buffer),
+            content: &mut |offset, buffer| {
+                told(watch, buffer.len() as u64)?;
+                pouring.pour(offset, buffer)
+            },
         };
         self.files.fill(node, stream, filling)?;
         if pouring.poured != content.length() || pouring.hasher.finalize().as_bytes() != &content.digest {

@@ -13,9 +13,9 @@
 //! it in place would change what has left the set, too.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
-use shale_disk::{Error, Result};
+use shale_disk::{Error, ErrorKind, Result, Watch};
 
 use crate::delta::{Body, Change, Content, Delta, Item, Streams};
 use crate::exclude::Exclusions;
@@ -44,20 +44,22 @@ pub trait Keeper {
 }
 
 /// The delta from `base` to `now`, without what is excluded. `changed` are the ranges of the file system, from its first
-/// byte on, that may differ; in order and apart. `None`: not known, and then times and sizes are trusted.
+/// byte on, that may differ; in order and apart. `None`: not known, and then times and sizes are trusted. `watch` is told
+/// the bytes of content that are read.
 pub fn diff(
     base: &mut Files,
     now: &mut Files,
     changed: Option<&[Range<u64>]>,
     excluded: &Exclusions,
     keeper: &mut dyn Keeper,
+    watch: Watch,
 ) -> Result<Delta> {
     let kind = now.kind();
     if base.kind() != kind {
         let text = format!("the disk had a file system of another kind: {} is now {kind}", base.kind());
-        return Err(Error::new(shale_disk::ErrorKind::Unsupported, text));
+        return Err(Error::new(ErrorKind::Unsupported, text));
     }
-    let (old, new) = (Tree::read(base)?, Tree::read(now)?);
+    let (old, new) = (Tree::read(base, watch)?, Tree::read(now, watch)?);
     let mut work = Work {
         old_names: names(&old, excluded),
         new_names: names(&new, excluded),
@@ -66,6 +68,7 @@ pub fn diff(
         now,
         changed,
         keeper,
+        watch,
         regrouped: HashMap::new(),
     };
     let mut changes = BTreeMap::new();
@@ -76,6 +79,7 @@ pub fn diff(
         }
     }
     for (path, entry) in new.0.iter().filter(|(path, _)| !excluded.matches(path)) {
+        told(watch, 0)?;
         let item = work.item(path, entry).map_err(|e| {
             Error::new(e.kind(), format!("'/{}' cannot be compared", show(path))).with_source(e)
         })?;
@@ -84,6 +88,14 @@ pub fn diff(
         }
     }
     Ok(Delta { kind, changes })
+}
+
+/// Tells how much more is done, and stops where that is the answer.
+pub(crate) fn told(watch: Watch, bytes: u64) -> Result<()> {
+    match watch(bytes) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::new(ErrorKind::Stopped, "stopped as asked")),
+    }
 }
 
 /// Names of files with several, of those that count.
@@ -105,6 +117,7 @@ struct Work<'a> {
     now: &'a mut Files,
     changed: Option<&'a [Range<u64>]>,
     keeper: &'a mut dyn Keeper,
+    watch: Watch<'a>,
     /// Files whose names are not those they had: to the first that is not excluded.
     regrouped: HashMap<u64, Vec<u8>>,
 }
@@ -210,8 +223,11 @@ impl Work<'_> {
 
     fn content(&mut self, entry: &Entry, stream: &[u8], map: &Map) -> Result<Content> {
         let ranges = data_of(map);
-        let now = &mut *self.now;
-        let mut read = |offset: u64, buffer: &mut [u8]| now.read(entry.node, stream, map, offset, buffer);
+        let (now, watch) = (&mut *self.now, self.watch);
+        let mut read = |offset: u64, buffer: &mut [u8]| {
+            told(watch, buffer.len() as u64)?;
+            now.read(entry.node, stream, map, offset, buffer)
+        };
         let (digest, offset) = self.keeper.keep(&ranges, &mut read)?;
         let compressed = stream.is_empty() && bits(&entry.attributes) & COMPRESSED != 0;
         Ok(Content { size: map.size, ranges, compressed, digest, offset })
@@ -236,6 +252,7 @@ impl Work<'_> {
         for range in data_of(map) {
             for at in (range.start..range.end).step_by(STROKE as usize) {
                 let length = (range.end - at).min(STROKE) as usize;
+                told(self.watch, length as u64)?;
                 self.base.read(old.node, stream, &old_map, at, &mut a[..length])?;
                 self.now.read(entry.node, stream, map, at, &mut b[..length])?;
                 if a[..length] != b[..length] {

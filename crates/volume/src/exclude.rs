@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use shale_disk::{Error, ErrorKind, Result};
 
+use crate::files::{Files, Kind};
+use crate::known::Known;
+
 /// What every layer starts from.
 const SHIPPED: &str = include_str!("exclude.toml");
 /// Longest pattern, and most of them: matching takes time for each.
@@ -28,6 +31,44 @@ pub enum Family {
     Linux,
     /// Windows.
     Windows,
+}
+
+impl Family {
+    /// The family of the operating system that `files` are the root of, told by what every installation has; `None`: it is
+    /// another volume, for data or starting.
+    pub fn of(files: &mut Files) -> Result<Option<Self>> {
+        let marks: [(Self, Known, &[&str]); 3] = [
+            (Self::Linux, Known::Ext, &["etc", "os-release"]),
+            (Self::Linux, Known::Ext, &["usr", "lib", "os-release"]),
+            (Self::Windows, Known::Ntfs, &["windows", "system32", "config", "system"]),
+        ];
+        for (family, kind, path) in marks {
+            if files.kind() == kind && has(files, path, family == Self::Windows)? {
+                return Ok(Some(family));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a path is there.
+fn has(files: &mut Files, path: &[&str], ignore_case: bool) -> Result<bool> {
+    let mut node = files.root();
+    let mut is_folder = true;
+    for name in path {
+        if !is_folder {
+            return Ok(false);
+        }
+        let is_it = |found: &[u8]| match ignore_case {
+            true => found.eq_ignore_ascii_case(name.as_bytes()),
+            false => found == name.as_bytes(),
+        };
+        let Some((_, entry)) = files.folder(node)?.into_iter().find(|(found, _)| is_it(found)) else {
+            return Ok(false);
+        };
+        (node, is_folder) = (entry.node, entry.kind == Kind::Folder);
+    }
+    Ok(true)
 }
 
 /// Patterns of paths. The default excludes nothing.

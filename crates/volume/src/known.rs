@@ -3,7 +3,27 @@
 use std::fmt;
 use std::ops::Range;
 
-use shale_disk::{Disk, Error, ErrorKind, Result};
+use shale_disk::{Disk, Error, ErrorKind, Result, table};
+
+/// A part of a disk that may hold a file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Bytes of the disk.
+    pub range: Range<u64>,
+    /// What it holds.
+    pub known: Known,
+}
+
+/// The partitions of a disk, in the order of its table; a disk without a table is one volume.
+pub fn volumes(disk: &dyn Disk) -> Result<Vec<Volume>> {
+    let table = table::partitions(disk)?;
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    if table.kind == table::Kind::None {
+        ranges.push(0..disk.size());
+    }
+    ranges.extend(table.partitions.iter().map(|part| part.offset..part.offset.saturating_add(part.length)));
+    ranges.into_iter().map(|range| Ok(Volume { known: Known::of(disk, range.clone())?, range })).collect()
+}
 
 /// What is known by its marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use shale_disk::{Error, ErrorKind, Result};
+use shale_disk::{Error, ErrorKind, Result, Watch};
 
+use crate::diff::told;
 use crate::files::{Entry, Files, Kind, show};
 
 /// Folders inside folders.
@@ -18,12 +19,14 @@ pub struct Tree(pub BTreeMap<Vec<u8>, Entry>);
 
 impl Tree {
     /// Everything in `files`. Refuses folders that contain themselves or are in two places, and absurd depths.
-    pub fn read(files: &mut Files) -> Result<Self> {
+    /// `watch` is asked for each folder whether to go on.
+    pub fn read(files: &mut Files, watch: Watch) -> Result<Self> {
         let root = files.root();
         let mut found = BTreeMap::from([(Vec::new(), files.entry(root)?)]);
         let mut seen = HashSet::from([root]);
         let mut folders = vec![(Vec::new(), root, 0)];
         while let Some((path, node, depth)) = folders.pop() {
+            told(watch, 0)?;
             for (name, entry) in files.folder(node).map_err(|e| about(&path, e))? {
                 let path = join(&path, &name);
                 if entry.kind == Kind::Folder {

@@ -5,12 +5,13 @@ mod made;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use made::{Image, MIB, Made, Seen, program, see};
+use made::{Image, MIB, Made, Seen, go_on, program, see};
 use proptest::prelude::*;
-use shale_disk::{Disk, FileDisk};
+use shale_disk::{Disk, ErrorKind, FileDisk};
 use shale_volume::apply::{Contents, apply};
 use shale_volume::changes::Changes;
 use shale_volume::delta::Delta;
@@ -259,7 +260,8 @@ fn comparable(image: &Image) -> BTreeMap<Vec<u8>, Seen> {
 fn stored(base: &Image, now: &Image, file: &Path, excluded: &Exclusions) -> (Delta, Stored) {
     let mut writer = Writer::new(File::create(file).unwrap());
     let changed = changed_blocks(base, now);
-    let delta = diff(&mut base.open(), &mut now.open(), Some(&changed), excluded, &mut writer).unwrap();
+    let delta =
+        diff(&mut base.open(), &mut now.open(), Some(&changed), excluded, &mut writer, go_on()).unwrap();
     let digest = writer.finish(&delta).unwrap();
     let (read, stored) = Stored::open(Arc::new(FileDisk::open(file).unwrap())).unwrap();
     assert_eq!((&read, stored.digest), (&delta, digest));
@@ -284,11 +286,11 @@ fn changed_blocks(base: &Image, now: &Image) -> Vec<std::ops::Range<u64>> {
 fn apply_to(image: &Image, deltas: &mut [(&Delta, &mut Stored)]) -> Plan {
     let changes = Arc::new(Changes::new(image.disk(), image.folder.path()).unwrap());
     let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
-    let base = Tree::read(&mut files).unwrap();
+    let base = Tree::read(&mut files, go_on()).unwrap();
     let planned = plan(&deltas.iter().map(|(delta, _)| *delta).collect::<Vec<_>>(), &base);
     let mut contents: Vec<&mut dyn Contents> =
         deltas.iter_mut().map(|(_, stored)| &mut **stored as _).collect();
-    apply(&mut files, &base, &planned, &mut contents).unwrap();
+    apply(&mut files, &base, &planned, &mut contents, go_on()).unwrap();
     files.close().unwrap();
     image.take(&changes);
     planned
@@ -320,7 +322,7 @@ fn there_and_back(kind: Made, first: &Forest, second: &Forest) {
 /// Empties an image and plants another forest: nodes are used again for other entries, as in a system that lives.
 fn plant_over(image: &Image, forest: &Forest) {
     image.change(|files| {
-        let tree = Tree::read(files).unwrap();
+        let tree = Tree::read(files, go_on()).unwrap();
         let skip = |path: &[u8]| path.is_empty() || path == b"lost+found";
         for path in tree.0.keys().rev().filter(|path| !skip(path)) {
             let at = path.iter().rposition(|byte| *byte == b'/');
@@ -450,8 +452,8 @@ fn content_that_was_damaged_in_the_store_is_not_written() {
     let (delta, mut stored) = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).unwrap();
     let changes = Arc::new(Changes::new(layers.base.disk(), layers.base.folder.path()).unwrap());
     let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
-    let tree = Tree::read(&mut files).unwrap();
-    let e = apply(&mut files, &tree, &plan(&[&delta], &tree), &mut [&mut stored]).unwrap_err();
+    let tree = Tree::read(&mut files, go_on()).unwrap();
+    let e = apply(&mut files, &tree, &plan(&[&delta], &tree), &mut [&mut stored], go_on()).unwrap_err();
     assert!(std::error::Error::source(&e).unwrap().to_string().contains("check the repository"), "{e}");
     let mut index = bytes.clone();
     let last = index.iter().rposition(|byte| *byte != 0).unwrap();
@@ -498,7 +500,7 @@ fn a_file_that_kept_its_times_is_found_by_its_changed_blocks_and_others_are_not_
         let b = Image::new(kind, 24 * MIB, None);
         std::fs::copy(a.path(), b.path()).unwrap();
         let mut files = b.open();
-        let node = Tree::read(&mut files).unwrap().0[&b"secret"[..]].node;
+        let node = Tree::read(&mut files, go_on()).unwrap().0[&b"secret"[..]].node;
         let place = files.map(node, b"").unwrap().pieces[0].physical;
         drop(files);
         let image = File::options().write(true).open(b.path()).unwrap();
@@ -506,11 +508,31 @@ fn a_file_that_kept_its_times_is_found_by_its_changed_blocks_and_others_are_not_
         let compare = |changed: Option<&[std::ops::Range<u64>]>| {
             let mut writer = Writer::new(tempfile::tempfile().unwrap());
             let delta =
-                diff(&mut a.open(), &mut b.open(), changed, &Exclusions::default(), &mut writer).unwrap();
+                diff(&mut a.open(), &mut b.open(), changed, &Exclusions::default(), &mut writer, go_on())
+                    .unwrap();
             delta.changes.into_keys().collect::<Vec<_>>()
         };
         assert_eq!(compare(None), Vec::<Vec<u8>>::new());
         let block = place + 4096..place + 8192;
         assert_eq!(compare(Some(std::slice::from_ref(&block))), [b"secret".to_vec()]);
     }
+}
+
+#[test]
+fn comparing_and_applying_stop_when_asked() {
+    let base = forest_of(&[]);
+    let mut layers = layers(Made::Ext4, &base, &[forest_of(&[("a", file(1, 50_000, 1))])]);
+    let stop = &|bytes| if bytes > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let (delta, stored) = &mut layers.deltas[0];
+    let changes = Arc::new(Changes::new(layers.base.disk(), layers.base.folder.path()).unwrap());
+    let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+    let tree = Tree::read(&mut files, stop).unwrap();
+    let e = apply(&mut files, &tree, &plan(&[delta], &tree), &mut [stored], stop).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Stopped);
+    let now = Image::new(Made::Ext4, 24 * MIB, None);
+    plant(&now, &forest_of(&[("a", file(1, 50_000, 1))]));
+    let mut writer = Writer::new(tempfile::tempfile().unwrap());
+    let none = Exclusions::default();
+    let e = diff(&mut layers.base.open(), &mut now.open(), None, &none, &mut writer, stop).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Stopped);
 }

@@ -7,11 +7,12 @@ use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::sync::Arc;
 
-use made::{Image, MIB, Made, content, output, program, run, see};
+use made::{Image, MIB, Made, content, go_on, output, program, run, see};
 use shale_disk::{Disk, ErrorKind, Memory};
 use shale_volume::changes::Changes;
+use shale_volume::exclude::Family;
 use shale_volume::files::{Facts, Files, Filling, Kind, Making, Moment, Program};
-use shale_volume::known::Known;
+use shale_volume::known::{Known, volumes};
 use shale_volume::tree::Tree;
 
 /// A tree of the host with what a file system can hold without rights.
@@ -42,7 +43,7 @@ fn a_tree_is_read_from_ext_as_the_host_has_it() {
         let image = Image::new(kind, 64 * MIB, Some(host.path()));
         let mut files = image.open();
         assert_eq!(files.kind(), Known::Ext);
-        let tree = Tree::read(&mut files).unwrap();
+        let tree = Tree::read(&mut files, go_on()).unwrap();
         assert!(tree.0.len() > 410, "{}", tree.0.len());
         for (path, entry) in
             tree.0.iter().filter(|(path, _)| !path.is_empty() && !path.starts_with(b"lost+found"))
@@ -355,5 +356,39 @@ fn the_program_has_no_right_left_while_it_works() {
         }
     }
     assert!(found > 0, "a program that works was not seen");
-    Tree::read(&mut files).unwrap();
+    Tree::read(&mut files, go_on()).unwrap();
+}
+
+#[test]
+fn the_volume_of_the_system_is_found_among_partitions() {
+    let image = Image::new(Made::Ext4, 16 * MIB, None);
+    image.change(|files| {
+        let root = files.root();
+        let etc = files.make(Making { parent: root, name: b"etc", kind: &Kind::Folder }).unwrap();
+        files.make(Making { parent: etc, name: b"os-release", kind: &Kind::File }).unwrap();
+    });
+    let windows = Image::new(Made::Ntfs, 16 * MIB, None);
+    windows.change(|files| {
+        let mut parent = files.root();
+        for name in ["Windows", "System32", "Config"] {
+            parent = files.make(Making { parent, name: name.as_bytes(), kind: &Kind::Folder }).unwrap();
+        }
+        files.make(Making { parent, name: b"SYSTEM", kind: &Kind::File }).unwrap();
+    });
+    let mut bytes = vec![0; 40 << 20];
+    bytes[1 << 20..17 << 20].copy_from_slice(&fs::read(image.path()).unwrap());
+    bytes[17 << 20..33 << 20].copy_from_slice(&fs::read(windows.path()).unwrap());
+    let disk = image.folder.path().join("disk");
+    fs::write(&disk, &bytes).unwrap();
+    let arguments = ["-n", "1:2048:+16M", "-n", "2:0:+16M", "-n", "3:0:0", disk.to_str().unwrap()];
+    run("sgdisk", &arguments);
+    let disk: Arc<dyn Disk> = Arc::new(shale_disk::FileDisk::open(&disk).unwrap());
+    let found = volumes(&*disk).unwrap();
+    assert_eq!(found.iter().map(|v| v.known).collect::<Vec<_>>(), [Known::Ext, Known::Ntfs, Known::Unknown]);
+    let family = |number: usize| {
+        let mut files = Files::open(&program(), disk.clone(), found[number].range.clone()).unwrap();
+        Family::of(&mut files).unwrap()
+    };
+    assert_eq!((family(0), family(1)), (Some(Family::Linux), Some(Family::Windows)));
+    assert_eq!(Family::of(&mut Image::new(Made::Ext2, 16 * MIB, None).open()).unwrap(), None);
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use made::{Image, MIB, Made, program, run};
+use made::{Image, MIB, Made, go_on, program, run};
 use proptest::prelude::*;
 use shale_disk::{Disk, ErrorKind, Memory};
 use shale_volume::changes::Changes;
@@ -44,7 +44,7 @@ fn populated(kind: Made) -> Vec<u8> {
 fn read_all(disk: Arc<dyn Disk>) -> Result<(), shale_disk::Error> {
     let size = disk.size();
     let mut files = Files::open(&program(), disk, 0..size)?;
-    let tree = Tree::read(&mut files)?;
+    let tree = Tree::read(&mut files, go_on())?;
     let mut buffer = vec![0; 1 << 16];
     for entry in tree.0.values() {
         for stream in &entry.streams {
@@ -135,7 +135,7 @@ fn a_folder_that_contains_itself_is_refused() {
     let path = path.to_str().unwrap();
     run("debugfs", &["-w", "-R", "mkdir /loop", path]);
     run("debugfs", &["-w", "-R", "link /loop /loop/again", path]);
-    let e = Tree::read(&mut image.open()).unwrap_err();
+    let e = Tree::read(&mut image.open(), go_on()).unwrap_err();
     assert!(e.to_string().contains("'/loop/again' is a folder that is also somewhere else"), "{e}");
 }
 
@@ -155,7 +155,7 @@ fn names_that_would_escape_are_refused() {
     // The folder's checksum is wrong now, so checksums go.
     fs::File::options().write(true).open(image.path()).unwrap().write_all_at(&bytes, 0).unwrap();
     run("tune2fs", &["-O", "^metadata_csum", image.path().to_str().unwrap()]);
-    let e = Tree::read(&mut image.open()).unwrap_err();
+    let e = Tree::read(&mut image.open(), go_on()).unwrap_err();
     let source = std::error::Error::source(&e).unwrap().to_string();
     assert!(source.contains("name cannot be one") || source.contains("corrupt"), "{source}");
 }
@@ -168,7 +168,7 @@ fn an_absurd_size_costs_no_memory() {
     run("debugfs", &["-w", "-R", &format!("write {} big", "/etc/hostname"), path]);
     run("debugfs", &["-w", "-R", "set_inode_field big size 0xfffffffffff", path]);
     let mut files = image.open();
-    let tree = Tree::read(&mut files).unwrap();
+    let tree = Tree::read(&mut files, go_on()).unwrap();
     let entry = &tree.0[&b"big"[..]];
     let map = files.map(entry.node, b"").unwrap();
     assert_eq!((entry.streams[0].size, map.size), (0xfff_ffff_ffff, 0xfff_ffff_ffff));

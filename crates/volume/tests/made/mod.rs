@@ -3,17 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use shale_disk::{Content, Disk, FileDisk, extents};
+use shale_disk::{Content, Disk, FileDisk, Watch, extents};
 use shale_volume::changes::Changes;
 use shale_volume::files::{Attributes, Entry, Facts, Files, Kind, Program};
 use shale_volume::tree::Tree;
 
 pub const MIB: u64 = 1 << 20;
+
+/// Never stops.
+pub fn go_on() -> Watch<'static> {
+    &|_| ControlFlow::Continue(())
+}
 
 pub fn program() -> Program {
     Program::at(env!("CARGO_BIN_EXE_shale-files"))
@@ -140,7 +146,7 @@ pub fn content(files: &mut Files, entry: &Entry, stream: &[u8]) -> Vec<u8> {
 
 /// Everything in a file system.
 pub fn see(files: &mut Files) -> BTreeMap<Vec<u8>, Seen> {
-    let tree = Tree::read(files).unwrap();
+    let tree = Tree::read(files, go_on()).unwrap();
     let names = tree.names();
     let mut seen = BTreeMap::new();
     for (path, entry) in &tree.0 {
