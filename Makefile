@@ -6,7 +6,7 @@ SHELL := /bin/bash
 DENY ?= advisories bans licenses sources
 # How long each fuzz target runs.
 SECONDS_EACH ?= 60
-.PHONY: help demo clean-demo run test check fuzz bench console screenshots
+.PHONY: help demo clean-demo run test check fuzz bench console test-console screenshots
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ bench: ## Speed, size and memory against other tools, on a corpus it builds
 console: ## Build the web console into console/dist, which the server holds
 	scripts/setup console
 	cd console && npm ci && npm run check && npm run build
+
+test-console: console ## The console, driven through a real server and real machines by Chromium
+	scripts/setup test
+	scripts/setup browser
+	cargo build -p shale-server -p shale-cli -p shale-xapi-sim
+	cd console && npm run e2e
 
 screenshots: console ## Pictures of every page of the console, from a real server, into console/e2e/shots
 	scripts/setup test

@@ -3,7 +3,8 @@
 // Every text file gets a .br and a .gz beside it: the server sends the one that the browser takes.
 // First load = index.html's own scripts and styles, and all they import at once. Chunks that are loaded when they are
 // needed (pages, wizards, noVNC) do not count.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+// licences.txt has the licences of all that is built in: noVNC's (MPL-2.0) and others' want to come along.
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 
 const BUDGET = 350 * 1024;
@@ -22,8 +23,19 @@ for (const path of wanted) {
   }
 }
 
+const { packages } = JSON.parse(readFileSync(new URL('package-lock.json', import.meta.url)));
+const licences = Object.entries(packages)
+  .filter(([path, { dev, optional }]) => path !== '' && !dev && !optional)
+  .map(([path, { version, license }]) => {
+    const folder = new URL(`${path}/`, import.meta.url);
+    const names = existsSync(folder) ? readdirSync(folder).filter((name) => /^(licen[cs]e|copying)/i.test(name)) : [];
+    const texts = names.map((name) => readFileSync(new URL(name, folder), 'utf8'));
+    return [`${path.replace(/^.*node_modules\//, '')} ${version} (${license})`, ...texts].join('\n\n');
+  });
+writeFileSync(new URL('licences.txt', dist), licences.join(`\n\n${'='.repeat(80)}\n\n`));
+
 const packed = new Map();
-for (const path of readdirSync(dist, { recursive: true }).filter((name) => /\.(?:js|css|html|svg)$/.test(name))) {
+for (const path of readdirSync(dist, { recursive: true }).filter((name) => /\.(?:js|css|html|svg|txt)$/.test(name))) {
   const plain = read(path);
   packed.set(path, gzipSync(plain, { level: 9 }));
   writeFileSync(new URL(`${path}.gz`, dist), packed.get(path));

@@ -1,5 +1,4 @@
-// Pictures of every page, 1280 and 390 pixels wide, light and dark, into e2e/shots. `npm run screenshots -- FOLDER WIDTH`
-// makes those of one width, light, into another folder: the pictures of the documentation.
+// Pictures of every page, 1280 and 390 pixels wide, light and dark, into e2e/shots (or the folder that is named).
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { api, launch, person, setUp } from './browser.js';
@@ -8,7 +7,7 @@ import { addVersion, importLayer } from './layers.js';
 import { pages, settled } from './pages.js';
 import { Server } from './server.js';
 
-const [folder = fileURLToPath(new URL('shots', import.meta.url)), only] = process.argv.slice(2);
+const [folder = fileURLToPath(new URL('shots', import.meta.url))] = process.argv.slice(2);
 const [server, browser, disk] = await Promise.all([Server.start(), launch(), makeDisk()]);
 try {
   await mkdir(folder, { recursive: true });
@@ -22,17 +21,17 @@ try {
   const { version, task } = await addVersion(page, layer, '1.1');
   const [connector] = (await api(page, 'GET', '/connectors')).items;
   const shown = pages({ layer: layer.id, machine: version.id, task: task.id, connector: connector.id });
-  const storageState = await context.storageState();
-  for (const width of only ? [Number(only)] : [1280, 390]) {
-    for (const colorScheme of only ? ['light'] : ['light', 'dark']) {
+  const { cookies } = await context.storageState();
+  const storageState = { cookies, origins: [] };
+  for (const width of [1280, 390]) {
+    for (const colorScheme of ['light', 'dark']) {
       const viewport = { width, height: 844 };
       const visitor = await person(browser, server, { colorScheme, viewport, storageState });
       for (const [name, path] of Object.entries(shown)) {
         await visitor.page.goto(path);
         await settled(visitor.page);
         if (name.startsWith('machine')) await visitor.page.waitForTimeout(1_500);
-        const suffix = only ? '' : `-${width}-${colorScheme}`;
-        await visitor.page.screenshot({ path: `${folder}/${name}${suffix}.png` });
+        await visitor.page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png` });
       }
       await visitor.context.close();
     }

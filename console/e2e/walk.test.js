@@ -1,4 +1,6 @@
 // The whole job as an administrator does it: from the first start to an exported disk, in the console alone.
+//
+//   PICTURES    a folder: a picture is left there at each stage (those of docs/console.md are made so)
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { stat, writeFile } from 'node:fs/promises';
@@ -11,6 +13,10 @@ import { Server } from './server.js';
 
 const run = promisify(execFile);
 let server, browser, disk, page, complaints;
+
+async function picture(name) {
+  if (process.env.PICTURES) await page.screenshot({ path: join(process.env.PICTURES, `console-${name}.png`) });
+}
 
 before(async () => {
   [server, browser, disk] = await Promise.all([Server.start(), launch(), makeDisk()]);
@@ -37,8 +43,10 @@ test('the first start makes an administrator with the printed code, and with no 
   await page.getByLabel('Password again').fill('correct horse battery staple');
   await page.getByRole('button', { name: 'Make administrator' }).click();
   await page.getByText('The set-up code is wrong').first().waitFor();
+  await picture('setup');
   await setUp(page, server);
   await page.getByText('QEMU emulator').waitFor();
+  await picture('home');
 });
 
 test('an OS layer is made from a disk that is uploaded', async () => {
@@ -54,6 +62,7 @@ test('an OS layer is made from a disk that is uploaded', async () => {
   await page.getByRole('button', { name: 'Choose a disk image…' }).click();
   await (await chooser).setFiles(disk.path);
   await page.getByText('128 MiB of 128 MiB').waitFor();
+  await picture('upload');
   await next.click();
   await page.getByText("shale layer import 'Tiny Linux'").waitFor();
   await page.getByLabel('Comment').fill('first');
@@ -71,6 +80,7 @@ test('a version is added step by step, and its task asks for a person with butto
   await page.getByRole('radio', { name: 'local' }).check();
   await page.getByRole('button', { name: 'Test' }).click();
   await page.getByText('QEMU emulator').waitFor();
+  await picture('connector');
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByText('There are no platform layers yet').waitFor();
   await page.getByRole('button', { name: 'Next' }).click();
@@ -78,10 +88,12 @@ test('a version is added step by step, and its task asks for a person with butto
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByText('--connector local').waitFor();
   await page.getByLabel('Comment').fill('patch day');
+  await picture('confirm');
   await page.getByRole('button', { name: 'Create Version' }).click();
   const bar = page.getByRole('region', { name: 'Task bar' });
   await bar.getByText('The Packaging Disk has been published.').waitFor();
   await bar.getByRole('link', { name: 'Open screen' }).waitFor();
+  await picture('action-required');
   await bar.getByRole('button', { name: 'Finalize' }).hover();
   await page.getByRole('tooltip', { name: /shut it down first/ }).waitFor();
 });
@@ -101,6 +113,7 @@ test('the screen shows what the guest says as it boots', async () => {
     return /tiny guest: ?ready/i.test(words);
   });
   await alone.close();
+  await picture('screen');
 });
 
 test('files that are attached appear in the machine as a CD', async () => {
@@ -110,6 +123,7 @@ test('files that are attached appear in the machine as a CD', async () => {
   await (await chooser).setFiles({ name: 'installer.txt', mimeType: 'text/plain', buffer: Buffer.from('run me') });
   await page.getByRole('button', { name: 'Put 1 file on the CD' }).click();
   await page.getByRole('heading', { name: 'On the CD now' }).waitFor();
+  await picture('files');
   await page.getByText('installer.txt').first().waitFor();
 });
 
@@ -130,6 +144,7 @@ test('the work is done in the guest, and the console shuts it down and finalizes
   await page.getByRole('link', { name: 'Show the version' }).click();
   await page.getByRole('heading', { name: 'Version 1.1 Deployable' }).waitFor();
   await page.getByText('patch day').waitFor();
+  await picture('layer');
 });
 
 test('the version is exported, and a tool that others wrote finds a sound disk', async () => {
@@ -138,7 +153,7 @@ test('the version is exported, and a tool that others wrote finds a sound disk',
   const dialog = page.getByRole('dialog', { name: 'Export a version' });
   await dialog.getByRole('textbox', { name: 'File on the server' }).fill('tiny.qcow2');
   await dialog.getByRole('button', { name: 'Export' }).click();
-  await dialog.getByText(/absolute path/i).last().waitFor();
+  await dialog.getByText('The path must be absolute').first().waitFor();
   await dialog.getByRole('textbox', { name: 'File on the server' }).fill(target);
   await dialog.getByRole('button', { name: 'Export' }).click();
   await dialog.waitFor({ state: 'detached' });
@@ -156,6 +171,7 @@ test('the audit tells who did it and why', async () => {
   await page.getByRole('link', { name: 'Audit' }).click();
   const row = page.getByRole('row', { name: /ada.*finalize.*patched/ });
   await row.waitFor();
+  await picture('audit');
 });
 
 test('nothing in the whole walk was refused by the policy, failed in the page, or asked another host', () => {

@@ -20,6 +20,7 @@ export type Fix = Schemas['Fix'];
 export type Layer = Schemas['Layer'];
 export type LayerKind = Schemas['LayerKind'];
 export type Machine = Schemas['Machine'];
+export type MachineFile = Schemas['MachineFile'];
 export type NewLayer = Schemas['NewLayer'];
 export type Power = Schemas['Power'];
 export type Problem = Schemas['Problem'];

@@ -7,6 +7,7 @@ import { asked, client } from '../api/client';
 import { sessionQuery } from '../api/queries';
 import { PasswordDialog } from '../session/PasswordDialog';
 import { words } from '../words';
+import { AboutDialog } from './AboutDialog';
 import { KeyboardDialog } from './KeyboardDialog';
 import { useSend } from './useSend';
 
@@ -14,7 +15,7 @@ export function AccountMenu() {
   const queries = useQueryClient();
   const { data: session } = useQuery(sessionQuery);
   const [open, setOpen] = useState(false);
-  const [dialog, setDialog] = useState<'password' | 'keyboard'>();
+  const [dialog, setDialog] = useState<'password' | 'keyboard' | 'about'>();
   const signOut = useSend(async () => {
     await asked(client.DELETE('/api/v1/session'));
     queries.clear();
@@ -44,10 +45,12 @@ export function AccountMenu() {
         <DropdownList>
           <DropdownItem onClick={() => setDialog('keyboard')}>{words.frame.keyboard}</DropdownItem>
           <DropdownItem onClick={() => setDialog('password')}>{words.frame.changePassword}</DropdownItem>
+          <DropdownItem onClick={() => setDialog('about')}>{words.frame.about}</DropdownItem>
           <DropdownItem onClick={() => signOut.mutate()}>{words.frame.signOut}</DropdownItem>
         </DropdownList>
       </Dropdown>
       {dialog === 'password' && <PasswordDialog onClose={() => setDialog(undefined)} />}
+      {dialog === 'about' && <AboutDialog onClose={() => setDialog(undefined)} />}
       {dialog === 'keyboard' && <KeyboardDialog onClose={() => setDialog(undefined)} />}
     </>
   );

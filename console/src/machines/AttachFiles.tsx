@@ -1,16 +1,16 @@
 // Attach files: what is uploaded appears in the machine as a read-only CD.
 //
-// Attaching takes the place of what is on the CD, and uses the uploads up.
-import { Button, Checkbox } from '@patternfly/react-core';
+// The CD holds a set of files: what is on it already and is not taken off stays. An upload is used up by it.
+import { Checkbox } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { asked, client } from '../api/client';
 import { filesQuery, uploadsQuery } from '../api/queries';
-import type { Machine, Upload } from '../api/types';
+import type { Machine, MachineFile, Upload } from '../api/types';
 import { discard, send } from '../api/uploads';
 import { tell, tellRefusal } from '../frame/notices';
 import { useSend } from '../frame/useSend';
-import { ActionButton } from '../parts/ActionButton';
+import { ActionButton, actionOf } from '../parts/ActionButton';
 import { Reading } from '../parts/Reading';
 import { FileButton, SendingLine } from '../parts/UploadField';
 import { bytes } from '../show/bytes';
@@ -25,105 +25,123 @@ export function AttachFiles({ machine }: { machine: Machine }) {
   const begin = (file: File) => {
     send(file).then((id) => setStarted((old) => [...old, id]), tellRefusal);
   };
-  const attach = useAttach(machine);
   return (
     <div className="attach">
       <p>{say.filesLead}</p>
-      <Reading of={files}>{(inside) => <OnTheCd inside={inside} attach={attach} />}</Reading>
       <FileButton multiple label={say.uploadFiles} onFile={begin} />
       {started.map((id) => (
         <SendingLine key={id} id={id} />
       ))}
-      <Reading of={uploads}>
-        {(all) => (
-          <Choice
-            uploads={all.filter((upload) => upload.received >= upload.size)}
-            started={started}
-            replaces={(files.data?.length ?? 0) > 0}
-            attach={attach}
-          />
+      <Reading of={files}>
+        {(inside) => (
+          <Reading of={uploads}>
+            {(all) => <Choice machine={machine} inside={inside} uploads={all} started={started} />}
+          </Reading>
         )}
       </Reading>
     </div>
   );
 }
 
-/** Puts uploads on the CD; none takes it out. */
-function useAttach(machine: Machine) {
-  const queries = useQueryClient();
-  return useSend(async (upload_ids: string[]) => {
-    const at = { params: { path: { id: machine.id } } };
-    await asked(client.PUT('/api/v1/machines/{id}/files', { ...at, body: { upload_ids } }));
-    await queries.invalidateQueries({ queryKey: ['files', machine.id] });
-    await queries.invalidateQueries({ queryKey: ['uploads'] });
-    tell(upload_ids.length > 0 ? say.attached : say.takenOut);
-  });
+interface ChoiceProps {
+  machine: Machine;
+  inside: MachineFile[];
+  uploads: Upload[];
+  /** Uploads begun on this page: chosen unless the person says no. */
+  started: string[];
 }
 
-type Attach = ReturnType<typeof useAttach>;
-
-function OnTheCd({ inside, attach }: { inside: { name: string; size: number }[]; attach: Attach }) {
-  if (inside.length === 0) return null;
+function Choice({ machine, inside, uploads, started }: ChoiceProps) {
+  const queries = useQueryClient();
+  const [picked, setPicked] = useState<Record<string, boolean>>({});
+  const onCd = new Set(inside.map((file) => file.id));
+  const usable = uploads.filter((upload) => !onCd.has(upload.id) && actionOf(upload.actions, 'use')?.allowed);
+  const isChosen = ({ id }: { id: string }) => picked[id] ?? (onCd.has(id) || started.includes(id));
+  const chosen = [...inside, ...usable].filter(isChosen).map(({ id }) => id);
+  const isSame = chosen.length === inside.length && chosen.every((id) => onCd.has(id));
+  const attach = useSend(async () => {
+    const at = { params: { path: { id: machine.id } } };
+    await asked(client.PUT('/api/v1/machines/{id}/files', { ...at, body: { upload_ids: chosen } }));
+    await queries.invalidateQueries({ queryKey: ['files', machine.id] });
+    await queries.invalidateQueries({ queryKey: ['uploads'] });
+    setPicked({});
+    tell(chosen.length > 0 ? say.attached : say.takenOut);
+  });
+  const entry = (file: { id: string; name: string; size: number }) => ({
+    file,
+    isChosen: isChosen(file),
+    onChoose: (yes: boolean) => setPicked({ ...picked, [file.id]: yes }),
+  });
   return (
     <>
-      <h2>{say.cdNow}</h2>
-      <ul className="file-list">
-        {inside.map((file) => (
-          <li key={file.name}>
-            {file.name} <span className="quiet">{bytes(file.size)}</span>
-          </li>
-        ))}
-      </ul>
-      <Button variant="secondary" isLoading={attach.isPending} onClick={() => attach.mutate([])}>
-        {say.takeOut}
-      </Button>
+      {inside.length > 0 && (
+        <FileList title={say.cdNow}>
+          {inside.map((file) => (
+            <FileEntry key={file.id} {...entry(file)} />
+          ))}
+        </FileList>
+      )}
+      {usable.length > 0 && (
+        <FileList title={say.uploaded}>
+          {usable.map((upload) => (
+            <FileEntry key={upload.id} {...entry(upload)} upload={upload} />
+          ))}
+        </FileList>
+      )}
+      <ActionButton
+        action={isSame ? { allowed: false, reason: inside.length > 0 ? say.same : say.chooseFile } : { allowed: true }}
+        isLoading={attach.isPending}
+        onClick={() => attach.mutate()}
+      >
+        {chosen.length === 0 && inside.length > 0 ? say.takeOut : say.attachThese(chosen.length)}
+      </ActionButton>
     </>
   );
 }
 
-interface ChoiceProps {
-  uploads: Upload[];
-  /** Uploads begun on this page: chosen unless the person says no. */
-  started: string[];
-  replaces: boolean;
-  attach: Attach;
+function FileList({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <>
+      <h2>{title}</h2>
+      <ul className="file-list">{children}</ul>
+    </>
+  );
 }
 
-function Choice({ uploads, started, replaces, attach }: ChoiceProps) {
+interface FileEntryProps {
+  file: { id: string; name: string; size: number };
+  isChosen: boolean;
+  onChoose: (yes: boolean) => void;
+  /** What the file is while it is not on the CD yet, and can still be deleted. */
+  upload?: Upload;
+}
+
+function FileEntry({ file, isChosen, onChoose, upload }: FileEntryProps) {
   const queries = useQueryClient();
-  const [picked, setPicked] = useState<Record<string, boolean>>({});
-  const isChosen = ({ id }: Upload) => picked[id] ?? started.includes(id);
-  const chosen = uploads.filter(isChosen);
-  const drop = useSend(async (upload: Upload) => {
-    await discard(upload.id);
+  const drop = useSend(async (id: string) => {
+    await discard(id);
     await queries.invalidateQueries({ queryKey: ['uploads'] });
   });
   return (
-    <>
-      <ul className="file-list">
-        {uploads.map((upload) => (
-          <li key={upload.id}>
-            <Checkbox
-              id={`file-${upload.id}`}
-              label={upload.name}
-              description={bytes(upload.size)}
-              isChecked={isChosen(upload)}
-              onChange={(_, yes) => setPicked({ ...picked, [upload.id]: yes })}
-            />
-            <Button variant="link" isInline isDanger onClick={() => drop.mutate(upload)}>
-              {say.discard}
-            </Button>
-          </li>
-        ))}
-      </ul>
-      <ActionButton
-        action={chosen.length > 0 ? { allowed: true } : { allowed: false, reason: say.chooseFile }}
-        isLoading={attach.isPending}
-        onClick={() => attach.mutate(chosen.map((upload) => upload.id))}
-      >
-        {say.attachThese(chosen.length)}
-      </ActionButton>
-      {replaces && chosen.length > 0 && <p className="quiet">{say.replaces}</p>}
-    </>
+    <li>
+      <Checkbox
+        id={`file-${file.id}`}
+        label={file.name}
+        description={bytes(file.size)}
+        isChecked={isChosen}
+        onChange={(_, yes) => onChoose(yes)}
+      />
+      {upload && (
+        <ActionButton
+          variant="link"
+          isInline
+          isDanger
+          action={actionOf(upload.actions, 'delete')}
+          onClick={() => drop.mutate(upload.id)}
+        >
+          {say.discard}
+        </ActionButton>
+      )}
+    </li>
   );
 }

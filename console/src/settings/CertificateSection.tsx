@@ -28,14 +28,16 @@ export function CertificateSection() {
 }
 
 function Shown({ certificate }: { certificate: Certificate }) {
-  const { subject, fingerprint, not_before, not_after, self_made } = certificate;
+  const { subject, names, fingerprint, not_before, not_after, self_made, warning } = certificate;
   return (
     <>
+      {warning && <Alert component="p" isInline variant="warning" title={warning} />}
       {self_made && <Alert component="p" isInline isPlain variant="info" title={say.selfMade} />}
       <Facts
         columns={2}
         facts={[
           [say.subject, subject],
+          names.length > 0 && [say.names, names.join(', ')],
           [say.fingerprint, <code key="fingerprint" className="digest">{fingerprint}</code>],
           [say.validFrom, exactly(not_before)],
           [say.validTo, exactly(not_after)],
@@ -49,12 +51,14 @@ function Replace() {
   const queries = useQueryClient();
   const [certificate, setCertificate] = useState('');
   const [key, setKey] = useState('');
+  const [comment, setComment] = useState('');
   const replace = useMutation({
-    mutationFn: () => asked(client.PUT('/api/v1/certificate', { body: { certificate, key } })),
+    mutationFn: () => asked(client.PUT('/api/v1/certificate', { body: { certificate, key, comment } })),
     onSuccess: (shown) => {
       queries.setQueryData(['certificate'], shown);
       setCertificate('');
       setKey('');
+      setComment('');
       tell(say.replaced);
     },
   });
@@ -90,6 +94,7 @@ function Replace() {
         spellCheck={false}
         autoComplete="off"
       />
+      <TextField label={say.comment} help={words.frame.commentHelp} value={comment} onChange={setComment} />
       <ActionGroup>
         <Button type="submit" isLoading={replace.isPending} isDisabled={replace.isPending}>
           {say.replace}

@@ -3,7 +3,7 @@ import { Button } from '@patternfly/react-core';
 import AngleDownIcon from '@patternfly/react-icons/dist/esm/icons/angle-down-icon';
 import AngleUpIcon from '@patternfly/react-icons/dist/esm/icons/angle-up-icon';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, type CSSProperties } from 'react';
 import { tasksQuery } from '../api/queries';
 import type { Task } from '../api/types';
 import { LinkButton } from '../parts/LinkButton';
@@ -11,7 +11,7 @@ import { Reading } from '../parts/Reading';
 import { words } from '../words';
 import { ResizeHandle } from './ResizeHandle';
 import { TaskRow } from './TaskRow';
-import type { Drawer } from './useDrawer';
+import { USUAL_HEIGHT, type Drawer } from './useDrawer';
 
 const { tasks: say } = words;
 
@@ -24,7 +24,7 @@ export function TaskDrawer({ drawer }: { drawer: Drawer }) {
     <section
       className={drawer.open ? 'task-bar task-bar-open' : 'task-bar'}
       aria-label={say.bar}
-      style={drawer.open ? { height: drawer.height } : undefined}
+      style={drawer.open ? size(drawer) : undefined}
     >
       {drawer.open && <ResizeHandle drawer={drawer} />}
       <div className="task-bar-top">
@@ -54,6 +54,11 @@ export function TaskDrawer({ drawer }: { drawer: Drawer }) {
       {drawer.open && <DrawerList />}
     </section>
   );
+}
+
+/** As high as the person made it; until then no higher than what it shows. */
+function size({ height }: Drawer): CSSProperties {
+  return height === undefined ? { maxHeight: USUAL_HEIGHT } : { height };
 }
 
 /** Opens the bar when a task begins while the page is open. What ran before is left as the person had it. */

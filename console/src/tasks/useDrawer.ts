@@ -2,25 +2,30 @@
 import { useCallback, useState } from 'react';
 
 const KEY = 'shale.task-bar';
-const DEFAULT = { open: false, height: 300 };
 export const LEAST_HEIGHT = 120;
+/** How high it gets by itself, as far as there is something to show. */
+export const USUAL_HEIGHT = 320;
+
+interface Remembered {
+  open: boolean;
+  /** As the person has chosen it. */
+  height?: number;
+}
 
 /** The greatest height that leaves something of the page. */
 export function mostHeight(): number {
   return Math.max(LEAST_HEIGHT, Math.round(window.innerHeight * 0.75));
 }
 
-function remembered(): typeof DEFAULT {
+function remembered(): Remembered {
   try {
-    return { ...DEFAULT, ...JSON.parse(localStorage.getItem(KEY) ?? '{}') };
+    return { open: false, ...JSON.parse(localStorage.getItem(KEY) ?? '{}') };
   } catch {
-    return DEFAULT;
+    return { open: false };
   }
 }
 
-export interface Drawer {
-  open: boolean;
-  height: number;
+export interface Drawer extends Remembered {
   toggle: () => void;
   show: () => void;
   resize: (height: number) => void;
@@ -29,7 +34,7 @@ export interface Drawer {
 export function useDrawer(): Drawer {
   const [state, setState] = useState(remembered);
   const put = useCallback(
-    (change: (old: typeof DEFAULT) => Partial<typeof DEFAULT>) =>
+    (change: (old: Remembered) => Partial<Remembered>) =>
       setState((old) => {
         const next = { ...old, ...change(old) };
         localStorage.setItem(KEY, JSON.stringify(next));

@@ -74,6 +74,7 @@ export const settings = {
   certificateLead: 'What this server shows to browsers and scripts.',
   selfMade: 'Made by this server itself at its first start: browsers warn until you replace it or trust it.',
   subject: 'Subject',
+  names: 'Names',
   fingerprint: 'Fingerprint (SHA-256)',
   validFrom: 'Valid from',
   validTo: 'Valid to',
