@@ -1,12 +1,13 @@
 //! Compiles the C of the program `shale-files` and links it, and the two libraries it calls, to that program only.
 
 fn main() {
-    let sources = ["wire", "serve", "ext", "ntfs"];
+    let sources = ["wire", "serve", "ext", "ext_disk", "ext_write", "ntfs", "ntfs_disk", "ntfs_write"];
     for name in sources {
         println!("cargo:rerun-if-changed=c/{name}.c");
     }
-    println!("cargo:rerun-if-changed=c/wire.h");
-    println!("cargo:rerun-if-changed=c/files.h");
+    for name in ["wire", "files", "ext", "ntfs"] {
+        println!("cargo:rerun-if-changed=c/{name}.h");
+    }
     cc::Build::new()
         .files(sources.map(|name| format!("c/{name}.c")))
         .std("c11")

@@ -1,10 +1,7 @@
-/* ext2, ext3 and ext4 by libext2fs. Content never passes here: files are told as extents, and grow as allocated blocks. */
-#include "files.h"
+/* ext2, ext3 and ext4 by libext2fs: opening and reading. Content never passes here: files are told as extents, and grow as
+ * allocated blocks. */
+#include "ext.h"
 
-#include <et/com_err.h>
-#include <ext2fs/ext2_fs.h>
-#include <ext2fs/ext2fs.h>
-#include <ext2fs/ext2_ext_attr.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,20 +10,16 @@
 /* What a tree of extents may hold; more is a lie or not worth keeping. */
 #define STEPS_LIMIT (4u << 20)
 #define TARGET_LIMIT 65536u
-/* Flags of an inode that people and programs set; the others say how its content is kept. */
-#define FLAGS_KEPT 0x0203c0ffu
 /* Features under which writing would need more than is done here: compression, filesystems apart, mmp, large attributes
  * in inodes, encryption, folders that fold case | quotas, clusters, snapshots, read-only, projects, shared blocks,
  * verity. */
 #define INCOMPATIBLE_TO_WRITE (0x1u | 0x8u | 0x100u | 0x400u | 0x10000u | 0x20000u)
 #define READ_ONLY_TO_WRITE (0x80u | 0x100u | 0x200u | 0x800u | 0x1000u | 0x2000u | 0x4000u | 0x8000u)
 #define ORPHANS_PRESENT 0x10000u
-/* Most links of a folder that every kernel takes. */
-#define LINKS_LIMIT 64998
 
-static ext2_filsys fs;
+ext2_filsys fs;
 
-static int wrong(errcode_t error, const char *doing)
+int ext_wrong(errcode_t error, const char *doing)
 {
     char text[256];
     enum failure kind = CORRUPT;
@@ -36,108 +29,11 @@ static int wrong(errcode_t error, const char *doing)
         kind = MISSING;
     if (error == EXT2_ET_EA_NO_SPACE || error == EXT2_ET_INVALID_ARGUMENT)
         kind = INVALID;
-    if (error == EXT2_ET_UNSUPP_FEATURE || error == EXT2_ET_RO_UNSUPP_FEATURE || error == EXT2_ET_SYMLINK_LOOP)
+    if (error == EXT2_ET_UNSUPP_FEATURE || error == EXT2_ET_RO_UNSUPP_FEATURE)
         kind = UNSUPPORTED;
     snprintf(text, sizeof text, "%s: %s", doing, error_message(error));
     return fail(kind, text);
 }
-
-/* The disk as libext2fs wants it. */
-
-static errcode_t io_open(const char *name, int flags, io_channel *made)
-{
-    io_channel channel = memory(sizeof *channel);
-    (void)flags;
-    memset(channel, 0, sizeof *channel);
-    channel->magic = EXT2_ET_MAGIC_IO_CHANNEL;
-    channel->name = strdup(name);
-    channel->block_size = 1024;
-    channel->refcount = 1;
-    extern struct struct_io_manager disk_manager;
-    channel->manager = &disk_manager;
-    *made = channel;
-    return 0;
-}
-
-static errcode_t io_close(io_channel channel)
-{
-    if (--channel->refcount > 0)
-        return 0;
-    free(channel->name);
-    free(channel);
-    return 0;
-}
-
-static errcode_t io_size(io_channel channel, int size)
-{
-    channel->block_size = size;
-    return 0;
-}
-
-/* A negative count is of bytes. */
-static size_t bytes_of(io_channel channel, int count)
-{
-    return count < 0 ? (size_t)-(int64_t)count : (size_t)count * (size_t)channel->block_size;
-}
-
-static errcode_t io_read(io_channel channel, unsigned long long block, int count, void *bytes)
-{
-    uint64_t offset;
-    if (__builtin_mul_overflow(block, (uint64_t)channel->block_size, &offset)
-        || device_read(offset, bytes, bytes_of(channel, count)))
-        return EXT2_ET_SHORT_READ;
-    return 0;
-}
-
-static errcode_t io_read32(io_channel channel, unsigned long block, int count, void *bytes)
-{
-    return io_read(channel, block, count, bytes);
-}
-
-static errcode_t io_write(io_channel channel, unsigned long long block, int count, const void *bytes)
-{
-    uint64_t offset;
-    size_t length = bytes_of(channel, count);
-    if (__builtin_mul_overflow(block, (uint64_t)channel->block_size, &offset) || offset > device_size()
-        || length > device_size() - offset)
-        return EXT2_ET_SHORT_WRITE;
-    device_write(offset, bytes, length);
-    return 0;
-}
-
-static errcode_t io_write32(io_channel channel, unsigned long block, int count, const void *bytes)
-{
-    return io_write(channel, block, count, bytes);
-}
-
-static errcode_t io_write_byte(io_channel channel, unsigned long offset, int count, const void *bytes)
-{
-    (void)channel;
-    if (count < 0 || offset > device_size() || (uint64_t)count > device_size() - offset)
-        return EXT2_ET_SHORT_WRITE;
-    device_write(offset, bytes, (size_t)count);
-    return 0;
-}
-
-static errcode_t io_flush(io_channel channel)
-{
-    (void)channel;
-    return 0;
-}
-
-struct struct_io_manager disk_manager = {
-    .magic = EXT2_ET_MAGIC_IO_MANAGER,
-    .name = "disk",
-    .open = io_open,
-    .close = io_close,
-    .set_blksize = io_size,
-    .read_blk = io_read32,
-    .write_blk = io_write32,
-    .flush = io_flush,
-    .write_byte = io_write_byte,
-    .read_blk64 = io_read,
-    .write_blk64 = io_write,
-};
 
 /* An unclean journal is refused, not replayed: replaying is what the system does when it starts. */
 static int check(int writable)
@@ -164,7 +60,7 @@ static int ext_open(int writable)
     initialize_ext2_error_table();
     error = ext2fs_open("disk", flags, 0, 0, &disk_manager, &fs);
     if (error)
-        return wrong(error, "its superblock or descriptors are not understood");
+        return ext_wrong(error, "its superblock or descriptors are not understood");
     if (check(writable))
         return -1;
     error = ext2fs_read_inode(fs, EXT2_ROOT_INO, &root);
@@ -172,13 +68,13 @@ static int ext_open(int writable)
         return fail(CORRUPT, "its root is no folder");
     fs->flags |= EXT2_FLAG_MASTER_SB_ONLY;
     if (writable && (error = ext2fs_read_bitmaps(fs)))
-        return wrong(error, "its bitmaps cannot be read");
+        return ext_wrong(error, "its bitmaps cannot be read");
     put_u64(EXT2_ROOT_INO);
     put_u32(fs->blocksize);
     return 0;
 }
 
-static errcode_t inode_of(uint64_t node, struct ext2_inode_large **inode)
+errcode_t inode_of(uint64_t node, struct ext2_inode_large **inode)
 {
     /* Every inode has at least the fields of today in memory, whatever it has on the disk. */
     static union {
@@ -194,11 +90,6 @@ static errcode_t inode_of(uint64_t node, struct ext2_inode_large **inode)
                                   (int)(size < sizeof room ? size : sizeof room));
 }
 
-static errcode_t inode_write(ext2_ino_t node, struct ext2_inode_large *inode)
-{
-    return ext2fs_write_inode_full(fs, node, (struct ext2_inode *)inode, EXT2_INODE_SIZE(fs->super));
-}
-
 /* Two more bits of seconds, and nanoseconds, where the inode has room for them. */
 static struct moment moment_of(uint32_t seconds, uint32_t extra)
 {
@@ -206,14 +97,7 @@ static struct moment moment_of(uint32_t seconds, uint32_t extra)
     return moment;
 }
 
-static void moment_split(const struct moment *moment, uint32_t *seconds, uint32_t *extra)
-{
-    uint64_t above = (uint64_t)(moment->seconds - (int64_t)(int32_t)moment->seconds) >> 32;
-    *seconds = (uint32_t)moment->seconds;
-    *extra = (uint32_t)(above & 3) | moment->nanoseconds << 2;
-}
-
-static enum kind kind_of(uint16_t mode)
+enum kind kind_of(uint16_t mode)
 {
     switch (mode & LINUX_S_IFMT) {
     case LINUX_S_IFDIR: return FOLDER;
@@ -227,8 +111,7 @@ static enum kind kind_of(uint16_t mode)
     }
 }
 
-/* How many bytes of an inode beyond the first 128 mean something. */
-static size_t extra_of(const struct ext2_inode_large *inode)
+size_t extra_of(const struct ext2_inode_large *inode)
 {
     return EXT2_INODE_SIZE(fs->super) > EXT2_GOOD_OLD_INODE_SIZE ? inode->i_extra_isize : 0;
 }
@@ -271,7 +154,7 @@ static errcode_t put_target(ext2_ino_t node, struct ext2_inode_large *inode)
     return error;
 }
 
-static int is_content(const char *name)
+int is_content(const char *name)
 {
     return strcmp(name, "system.data") == 0; /* A small file kept in its inode. */
 }
@@ -286,8 +169,7 @@ static int put_attribute(char *name, char *value, size_t length, void *count)
     return 0;
 }
 
-/* The attributes as they lie on the disk: access lists too. */
-static errcode_t attributes_open(ext2_ino_t node, struct ext2_xattr_handle **handle)
+errcode_t attributes_open(ext2_ino_t node, struct ext2_xattr_handle **handle)
 {
     unsigned flags = XATTR_HANDLE_FLAG_RAW;
     errcode_t error = ext2fs_xattrs_open(fs, node, handle);
@@ -356,17 +238,17 @@ static errcode_t put_entry(uint64_t node)
     return error;
 }
 
-static int not_entry(errcode_t error, uint64_t node)
+int ext_wrong_inode(errcode_t error, uint64_t node)
 {
     char doing[64];
     snprintf(doing, sizeof doing, "inode %llu", (unsigned long long)node);
-    return wrong(error, doing);
+    return ext_wrong(error, doing);
 }
 
 static int ext_entry(uint64_t node)
 {
     errcode_t error = put_entry(node);
-    return error ? not_entry(error, node) : 0;
+    return error ? ext_wrong_inode(error, node) : 0;
 }
 
 struct names {
@@ -406,13 +288,13 @@ static int ext_folder(uint64_t node)
     if (!error)
         error = ext2fs_dir_iterate2(fs, (ext2_ino_t)node, 0, NULL, take_name, &names);
     if (error)
-        result = not_entry(error, node);
+        result = ext_wrong_inode(error, node);
     put_u32((uint32_t)names.count);
     for (size_t i = 0; i < names.count && result == 0; i++) {
         put_bytes(names.all[i].text, names.all[i].length);
         error = put_entry(names.all[i].node);
         if (error)
-            result = not_entry(error, names.all[i].node);
+            result = ext_wrong_inode(error, names.all[i].node);
         else if (answer_is_full())
             result = fail(UNSUPPORTED, "a folder has more entries than can be told at once");
     }
@@ -487,7 +369,7 @@ static errcode_t put_tree(ext2_ino_t node, struct ext2_inode *inode, struct exte
     return error == EXT2_ET_EXTENT_NO_NEXT ? 0 : error;
 }
 
-static int put_map(uint64_t node)
+int put_map(uint64_t node)
 {
     struct ext2_inode_large *inode;
     struct extents extents = {0, 0, 0, 0, 0};
@@ -495,7 +377,7 @@ static int put_map(uint64_t node)
     if (!error && !LINUX_S_ISREG(inode->i_mode))
         error = EXT2_ET_FILESYSTEM_CORRUPTED;
     if (error)
-        return not_entry(error, node);
+        return ext_wrong_inode(error, node);
     if (inode->i_flags & EXT4_ENCRYPT_FL)
         return fail(UNSUPPORTED, "it is encrypted");
     put_u8(!(inode->i_flags & EXT4_INLINE_DATA_FL));
@@ -510,7 +392,7 @@ static int put_map(uint64_t node)
                                       take_block, &extents);
     extent_end(&extents);
     put_now_u32(place, extents.count);
-    return error ? not_entry(error, node) : 0;
+    return error ? ext_wrong_inode(error, node) : 0;
 }
 
 static int ext_map(uint64_t node, const uint8_t *stream, uint32_t length)
@@ -530,7 +412,7 @@ static int ext_read(uint64_t node, const uint8_t *stream, uint32_t length, uint6
     if (!error)
         error = ext2fs_file_open2(fs, (ext2_ino_t)node, (struct ext2_inode *)inode, 0, &file);
     if (error)
-        return not_entry(error, node);
+        return ext_wrong_inode(error, node);
     uint8_t *bytes = memory(count);
     error = ext2fs_file_llseek(file, offset, EXT2_SEEK_SET, NULL);
     if (!error)
@@ -538,358 +420,13 @@ static int ext_read(uint64_t node, const uint8_t *stream, uint32_t length, uint6
     ext2fs_file_close(file);
     put_bytes(bytes, got);
     free(bytes);
-    return error ? not_entry(error, node) : 0;
-}
-
-static int name_is_bad(const char *name)
-{
-    size_t length = strlen(name);
-    return length == 0 || length > EXT2_NAME_LEN || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..");
-}
-
-static errcode_t link_into(ext2_ino_t folder, const char *name, ext2_ino_t node, int type)
-{
-    errcode_t error = ext2fs_link(fs, folder, name, node, type);
-    if (error != EXT2_ET_DIR_NO_SPACE)
-        return error;
-    error = ext2fs_expand_dir(fs, folder);
-    return error ? error : ext2fs_link(fs, folder, name, node, type);
-}
-
-struct making {
-    ext2_ino_t parent;
-    const char *name;
-    enum kind kind;
-    uint32_t major, minor;
-    const char *target;
-};
-
-static errcode_t make_folder(const struct making *making, ext2_ino_t node)
-{
-    struct ext2_inode parent;
-    errcode_t error = ext2fs_read_inode(fs, making->parent, &parent);
-    if (error)
-        return error;
-    if (parent.i_links_count >= LINKS_LIMIT)
-        return EXT2_ET_DIR_NO_SPACE;
-    error = ext2fs_mkdir(fs, making->parent, node, making->name);
-    if (error != EXT2_ET_DIR_NO_SPACE)
-        return error;
-    error = ext2fs_expand_dir(fs, making->parent);
-    return error ? error : ext2fs_mkdir(fs, making->parent, node, making->name);
-}
-
-static errcode_t make_link(const struct making *making, ext2_ino_t node)
-{
-    errcode_t error = ext2fs_symlink(fs, making->parent, node, making->name, making->target);
-    if (error != EXT2_ET_DIR_NO_SPACE)
-        return error;
-    error = ext2fs_expand_dir(fs, making->parent);
-    return error ? error : ext2fs_symlink(fs, making->parent, node, making->name, making->target);
-}
-
-static errcode_t make_other(const struct making *making, ext2_ino_t node)
-{
-    static const struct { uint16_t mode; int type; } types[] = {
-        [FILE_] = {LINUX_S_IFREG, EXT2_FT_REG_FILE}, [CHARACTERS] = {LINUX_S_IFCHR, EXT2_FT_CHRDEV},
-        [BLOCKS] = {LINUX_S_IFBLK, EXT2_FT_BLKDEV}, [PIPE] = {LINUX_S_IFIFO, EXT2_FT_FIFO},
-        [SOCKET_] = {LINUX_S_IFSOCK, EXT2_FT_SOCK},
-    };
-    uint32_t major = making->major, minor = making->minor;
-    struct ext2_inode inode;
-    memset(&inode, 0, sizeof inode);
-    inode.i_mode = types[making->kind].mode | 0600;
-    inode.i_links_count = 1;
-    if (making->kind == CHARACTERS || making->kind == BLOCKS) {
-        /* Small numbers as ever; larger ones behind them. */
-        if (major < 256 && minor < 256)
-            inode.i_block[0] = major << 8 | minor;
-        else
-            inode.i_block[1] = (minor & 0xff) | major << 8 | (minor & ~0xffu) << 12;
-    }
-    if (making->kind == FILE_ && ext2fs_has_feature_extents(fs->super))
-        inode.i_flags |= EXT4_EXTENTS_FL;
-    errcode_t error = ext2fs_write_new_inode(fs, node, &inode);
-    if (error)
-        return error;
-    if (inode.i_flags & EXT4_EXTENTS_FL) {
-        ext2_extent_handle_t handle;
-        error = ext2fs_extent_open2(fs, node, &inode, &handle); /* Writes the empty tree's header into the inode. */
-        if (error)
-            return error;
-        ext2fs_extent_free(handle);
-        error = ext2fs_write_inode(fs, node, &inode);
-        if (error)
-            return error;
-    }
-    error = link_into(making->parent, making->name, node, types[making->kind].type);
-    if (!error)
-        ext2fs_inode_alloc_stats2(fs, node, +1, 0);
-    return error;
-}
-
-static int ext_make(struct request *request)
-{
-    struct making making;
-    ext2_ino_t node, scratch;
-    making.parent = (ext2_ino_t)take_u64(request);
-    making.name = take_text(request);
-    making.kind = take_u8(request);
-    making.major = take_u32(request);
-    making.minor = take_u32(request);
-    making.target = take_text(request);
-    if (name_is_bad(making.name) || making.kind < FOLDER || making.kind > SOCKET_)
-        return fail(INVALID, "this name cannot be given to an entry");
-    if (ext2fs_lookup(fs, making.parent, making.name, (int)strlen(making.name), NULL, &scratch) == 0)
-        return fail(INVALID, "there is an entry of this name already");
-    int mode = making.kind == FOLDER ? LINUX_S_IFDIR : LINUX_S_IFREG;
-    errcode_t error = ext2fs_new_inode(fs, making.parent, mode, NULL, &node);
-    if (!error && making.kind == FOLDER)
-        error = make_folder(&making, node);
-    else if (!error && making.kind == LINK)
-        error = make_link(&making, node);
-    else if (!error)
-        error = make_other(&making, node);
-    if (error)
-        return wrong(error, "the entry cannot be made");
-    put_u64(node);
-    return 0;
-}
-
-static int type_of(uint16_t mode)
-{
-    static const int types[] = {[FOLDER] = EXT2_FT_DIR, [FILE_] = EXT2_FT_REG_FILE, [LINK] = EXT2_FT_SYMLINK,
-        [CHARACTERS] = EXT2_FT_CHRDEV, [BLOCKS] = EXT2_FT_BLKDEV, [PIPE] = EXT2_FT_FIFO, [SOCKET_] = EXT2_FT_SOCK};
-    return types[kind_of(mode)];
-}
-
-static int ext_link(struct request *request)
-{
-    struct ext2_inode_large *inode;
-    ext2_ino_t parent = (ext2_ino_t)take_u64(request), scratch;
-    const char *name = take_text(request);
-    uint64_t node = take_u64(request);
-    if (name_is_bad(name) || ext2fs_lookup(fs, parent, name, (int)strlen(name), NULL, &scratch) == 0)
-        return fail(INVALID, "this name cannot be given to an entry, or is taken");
-    errcode_t error = inode_of(node, &inode);
-    if (error)
-        return not_entry(error, node);
-    if (LINUX_S_ISDIR(inode->i_mode) || inode->i_links_count >= LINKS_LIMIT)
-        return fail(INVALID, "it cannot have another name");
-    int type = type_of(inode->i_mode);
-    error = link_into(parent, name, (ext2_ino_t)node, type);
-    if (!error)
-        error = inode_of(node, &inode);
-    if (!error) {
-        inode->i_links_count++;
-        error = inode_write((ext2_ino_t)node, inode);
-    }
-    return error ? wrong(error, "the name cannot be added") : 0;
-}
-
-static int take_any(ext2_ino_t folder, int entry, struct ext2_dir_entry *found, int offset, int blocksize, char *block, void *to)
-{
-    (void)folder, (void)offset, (void)blocksize, (void)block;
-    if (entry != DIRENT_OTHER_FILE || found->inode == 0)
-        return 0;
-    *(int *)to = 1;
-    return DIRENT_ABORT;
-}
-
-/* Frees what an inode that nothing names any more has. */
-static errcode_t release(ext2_ino_t node, struct ext2_inode_large *inode, int is_folder)
-{
-    errcode_t error = 0;
-    if (ext2fs_file_acl_block(fs, (struct ext2_inode *)inode))
-        error = ext2fs_free_ext_attr(fs, node, inode);
-    if (!error && ext2fs_inode_has_valid_blocks2(fs, (struct ext2_inode *)inode))
-        error = ext2fs_punch(fs, node, (struct ext2_inode *)inode, NULL, 0, ~0ULL);
-    if (error)
-        return error;
-    inode->i_links_count = 0;
-    inode->i_dtime = inode->i_ctime ? inode->i_ctime : 1;
-    error = inode_write(node, inode);
-    ext2fs_inode_alloc_stats2(fs, node, -1, is_folder);
-    return error;
-}
-
-static errcode_t drop_link_to(ext2_ino_t folder)
-{
-    struct ext2_inode_large *inode;
-    errcode_t error = inode_of(folder, &inode);
-    if (error || inode->i_links_count <= 2)
-        return error;
-    inode->i_links_count--;
-    return inode_write(folder, inode);
-}
-
-static int ext_remove(struct request *request)
-{
-    ext2_ino_t parent = (ext2_ino_t)take_u64(request), node;
-    const char *name = take_text(request);
-    struct ext2_inode_large *inode;
-    int is_full = 0;
-    if (name_is_bad(name))
-        return fail(INVALID, "no entry can have this name");
-    errcode_t error = ext2fs_lookup(fs, parent, name, (int)strlen(name), NULL, &node);
-    if (!error)
-        error = inode_of(node, &inode);
-    if (error)
-        return wrong(error, "the entry cannot be found");
-    int is_folder = LINUX_S_ISDIR(inode->i_mode);
-    if (is_folder)
-        error = ext2fs_dir_iterate2(fs, node, 0, NULL, take_any, &is_full);
-    if (is_full)
-        return fail(INVALID, "a folder that is not empty cannot be removed");
-    if (!error)
-        error = ext2fs_unlink(fs, parent, name, node, 0);
-    if (!error)
-        error = inode_of(node, &inode);
-    if (!error && !is_folder && inode->i_links_count > 1) {
-        inode->i_links_count--;
-        error = inode_write(node, inode);
-    } else if (!error) {
-        error = release(node, inode, is_folder);
-        if (!error && is_folder)
-            error = drop_link_to(parent);
-    }
-    return error ? wrong(error, "the entry cannot be removed") : 0;
-}
-
-struct kept {
-    const char **names;
-    uint32_t count;
-    struct doomed {
-        char text[512];
-    } *doomed;
-    uint32_t doomed_count;
-};
-
-static int take_doomed(char *name, char *value, size_t length, void *to)
-{
-    struct kept *kept = to;
-    (void)value, (void)length;
-    if (is_content(name))
-        return 0;
-    for (uint32_t i = 0; i < kept->count; i++)
-        if (!strcmp(kept->names[i], name))
-            return 0;
-    kept->doomed = realloc(kept->doomed, (kept->doomed_count + 1) * sizeof *kept->doomed);
-    if (!kept->doomed)
-        _exit(OUT_OF_MEMORY);
-    snprintf(kept->doomed[kept->doomed_count++].text, sizeof kept->doomed->text, "%s", name);
-    return 0;
-}
-
-static errcode_t attributes_set(struct request *request, ext2_ino_t node)
-{
-    struct ext2_xattr_handle *handle;
-    struct ext2_inode_large *inode;
-    uint32_t count = take_u32(request);
-    errcode_t error = inode_of(node, &inode);
-    if (error)
-        return error;
-    if (count == 0 && !ext2fs_file_acl_block(fs, (struct ext2_inode *)inode) && extra_of(inode) == 0)
-        return 0;
-    if (count > 4096)
-        return EXT2_ET_EA_NO_SPACE;
-    const char *names[4096];
-    const uint8_t *values[4096];
-    uint32_t lengths[4096];
-    for (uint32_t i = 0; i < count; i++) {
-        names[i] = take_text(request);
-        values[i] = take_bytes(request, &lengths[i]);
-    }
-    struct kept kept = {names, count, NULL, 0};
-    error = attributes_open(node, &handle);
-    if (error)
-        return error;
-    error = ext2fs_xattrs_iterate(handle, take_doomed, &kept);
-    for (uint32_t i = 0; i < kept.doomed_count && !error; i++)
-        error = ext2fs_xattr_remove(handle, kept.doomed[i].text);
-    for (uint32_t i = 0; i < count && !error; i++)
-        error = is_content(names[i]) ? EXT2_ET_INVALID_ARGUMENT : ext2fs_xattr_set(handle, names[i], values[i], lengths[i]);
-    free(kept.doomed);
-    ext2fs_xattrs_close(&handle);
-    return error;
-}
-
-static void facts_into(const struct facts *facts, struct ext2_inode_large *inode)
-{
-    uint32_t scratch;
-    int extra = extra_of(inode) >= 16, born = extra_of(inode) >= 24;
-    inode->i_mode = (inode->i_mode & LINUX_S_IFMT) | (facts->mode & 07777);
-    inode->i_uid = (uint16_t)facts->owner;
-    ext2fs_set_i_uid_high(*inode, facts->owner >> 16);
-    inode->i_gid = (uint16_t)facts->group;
-    ext2fs_set_i_gid_high(*inode, facts->group >> 16);
-    inode->i_flags = (inode->i_flags & ~FLAGS_KEPT) | (facts->flags & FLAGS_KEPT);
-    moment_split(&facts->moments[MODIFIED], &inode->i_mtime, extra ? &inode->i_mtime_extra : &scratch);
-    moment_split(&facts->moments[ACCESSED], &inode->i_atime, extra ? &inode->i_atime_extra : &scratch);
-    moment_split(&facts->moments[CHANGED], &inode->i_ctime, extra ? &inode->i_ctime_extra : &scratch);
-    if (born)
-        moment_split(&facts->moments[BORN], &inode->i_crtime, &inode->i_crtime_extra);
-}
-
-static int ext_describe(struct request *request)
-{
-    struct facts facts;
-    struct ext2_inode_large *inode;
-    uint64_t node = take_u64(request);
-    uint32_t scratch;
-    take_u64(request);
-    take_bytes(request, &scratch);
-    take_facts(request, &facts);
-    if (node > UINT32_MAX)
-        return fail(INVALID, "there is no such inode");
-    errcode_t error = attributes_set(request, (ext2_ino_t)node);
-    if (!error)
-        error = inode_of(node, &inode);
-    if (!error) {
-        facts_into(&facts, inode);
-        error = inode_write((ext2_ino_t)node, inode);
-    }
-    return error ? not_entry(error, node) : 0;
-}
-
-/* Gives a file a new size and blocks for the ranges that hold data; the parent writes what is in them. */
-static int ext_size(struct request *request)
-{
-    struct ext2_inode_large *inode;
-    uint64_t node = take_u64(request), size;
-    uint32_t length, count;
-    take_bytes(request, &length);
-    size = take_u64(request);
-    count = take_u32(request);
-    errcode_t error = inode_of(node, &inode);
-    if (!error && (!LINUX_S_ISREG(inode->i_mode) || length || (inode->i_flags & EXT4_INLINE_DATA_FL)))
-        return fail(INVALID, "only files have content, and those kept in an inode are replaced whole");
-    if (!error)
-        error = ext2fs_punch(fs, (ext2_ino_t)node, (struct ext2_inode *)inode, NULL, 0, ~0ULL);
-    if (!error)
-        error = ext2fs_inode_size_set(fs, (struct ext2_inode *)inode, size);
-    if (!error)
-        error = inode_write((ext2_ino_t)node, inode);
-    for (uint32_t i = 0; i < count && !error; i++) {
-        uint64_t start = take_u64(request), bytes = take_u64(request), block = fs->blocksize;
-        if (start % block || bytes > (1ULL << 50) || start > (1ULL << 50))
-            return fail(INVALID, "a range does not begin with a block");
-        error = ext2fs_fallocate(fs, EXT2_FALLOCATE_FORCE_INIT, (ext2_ino_t)node, NULL, ~0ULL, start / block,
-                                 (bytes + block - 1) / block);
-    }
-    return error ? not_entry(error, node) : put_map(node);
-}
-
-static int ext_write(struct request *request)
-{
-    (void)request;
-    return fail(INVALID, "content is written where the map says");
+    return error ? ext_wrong_inode(error, node) : 0;
 }
 
 static int ext_close(void)
 {
     errcode_t error = ext2fs_close_free(&fs);
-    return error ? wrong(error, "its last changes cannot be written") : 0;
+    return error ? ext_wrong(error, "its last changes cannot be written") : 0;
 }
 
 const struct file_system ext = {ext_open, ext_folder, ext_entry, ext_map, ext_read, ext_make, ext_link, ext_remove,
