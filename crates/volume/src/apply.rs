@@ -23,6 +23,29 @@ pub trait Contents {
     fn read(&mut self, content: &Content, at: u64, buffer: &mut [u8]) -> Result<()>;
 }
 
+/// Content that was made for a plan, such as a file that several layers change, put together: one more layer of it.
+#[derive(Default)]
+pub struct Made(Vec<Vec<u8>>);
+
+impl Made {
+    /// Keeps `bytes` as the content of a file.
+    pub fn keep(&mut self, bytes: Vec<u8>) -> Content {
+        let (size, digest) = (bytes.len() as u64, *blake3::hash(&bytes).as_bytes());
+        let ranges = if bytes.is_empty() { Vec::new() } else { std::iter::once(0..size).collect() };
+        self.0.push(bytes);
+        Content { size, ranges, compressed: false, digest, offset: self.0.len() as u64 - 1 }
+    }
+}
+
+impl Contents for Made {
+    fn read(&mut self, content: &Content, at: u64, buffer: &mut [u8]) -> Result<()> {
+        let bytes = self.0.get(content.offset as usize).and_then(|bytes| bytes.get(at as usize..));
+        let part = bytes.and_then(|bytes| bytes.get(..buffer.len()));
+        buffer.copy_from_slice(part.ok_or_else(|| corrupt("nothing was made there"))?);
+        Ok(())
+    }
+}
+
 /// Does what `plan` says. `base` is what is in `files`, and `layers` give the content of each layer of the plan; `watch` is told
 /// the bytes that are written. After an error what was written is to be thrown away.
 pub fn apply(

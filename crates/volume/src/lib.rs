@@ -24,6 +24,7 @@ pub mod files;
 pub mod free;
 pub mod known;
 mod masked;
+pub mod merge;
 mod ntfs;
 pub mod plan;
 pub mod stored;

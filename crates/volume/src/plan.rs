@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::delta::{Body, Change, Delta, Item, Streams};
+use crate::delta::{Body, Change, Content, Delta, Item, Streams};
 use crate::files::{Facts, Kind, show};
 use crate::tree::{Tree, split};
 
@@ -90,6 +90,21 @@ pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
 }
 
 impl Plan {
+    /// Gives the file that is planned at `path` another content, of `layer`; its metadata stays. What was in conflict there
+    /// is none any more. `false` if no file is planned there.
+    pub fn replace(&mut self, path: &[u8], layer: usize, content: Content) -> bool {
+        let Some(Planned { layer: of, change: Change::Put(item) }) = self.changes.get_mut(path) else {
+            return false;
+        };
+        if item.kind != Kind::File || matches!(item.body, Body::NameOf(_)) {
+            return false;
+        }
+        *of = layer;
+        item.body = Body::New(Streams::from([(Vec::new(), content)]));
+        self.conflicts.retain(|conflict| conflict.path != path);
+        true
+    }
+
     fn add(&mut self, layer: usize, path: &[u8], change: &Change) {
         self.make_way(layer, path, change);
         let now_folder = is_folder(change);
@@ -249,7 +264,6 @@ fn name_of(item: &Item) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delta::Content;
     use crate::files::{Attributes, Entry, Stream};
     use crate::known::Known;
 

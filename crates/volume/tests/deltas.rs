@@ -536,3 +536,27 @@ fn comparing_and_applying_stop_when_asked() {
     let e = diff(&mut layers.base.open(), &mut now.open(), None, &none, &mut writer, stop).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Stopped);
 }
+
+#[test]
+fn a_file_that_was_put_together_takes_the_place_of_the_layers() {
+    let base = forest_of(&[("etc", folder()), ("etc/passwd", file(1, 50, 1))]);
+    let layer = |seed| forest_of(&[("etc/passwd", file(seed, 60, 2))]);
+    let mut layers = layers(Made::Ext4, &base, &[layer(2), layer(3)]);
+    let changes = Arc::new(Changes::new(layers.base.disk(), layers.base.folder.path()).unwrap());
+    let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+    let tree = Tree::read(&mut files, go_on()).unwrap();
+    let deltas: Vec<&Delta> = layers.deltas.iter().map(|(delta, _)| delta).collect();
+    let mut planned = plan(&deltas, &tree);
+    assert_eq!(planned.conflicts.len(), 1);
+    let mut made = shale_volume::apply::Made::default();
+    assert!(planned.replace(b"etc/passwd", 2, made.keep(b"put together\n".to_vec())));
+    assert!(!planned.replace(b"etc/shadow", 2, made.keep(Vec::new())));
+    assert_eq!(planned.conflicts, []);
+    let [(_, low), (_, high)] = &mut layers.deltas[..] else { panic!() };
+    apply(&mut files, &tree, &planned, &mut [low, high, &mut made], go_on()).unwrap();
+    files.close().unwrap();
+    layers.base.take(&changes);
+    layers.base.judge();
+    let found = comparable(&layers.base);
+    assert_eq!(found[&b"etc/passwd"[..]].streams[0].1, b"put together\n");
+}
