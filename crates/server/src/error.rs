@@ -128,7 +128,7 @@ impl Error {
         self.status.unwrap_or(self.code.status())
     }
 
-    /// The answer a client gets. The cause goes along: the administrator is the only user, and it names what to mend.
+    /// The answer a client gets. The cause goes along, since it names what to mend: causes hold no secrets.
     pub fn problem(&self, request_id: &str) -> Problem {
         let code = serde_json::to_value(self.code).ok();
         let code = code.as_ref().and_then(|c| c.as_str()).unwrap_or("internal");

@@ -71,11 +71,22 @@ fn files(place: &Place) -> Result<(PathBuf, PathBuf)> {
     }
     let names =
         std::iter::once("localhost".to_owned()).chain(host_name()).chain(["127.0.0.1".into(), "::1".into()]);
-    let made = rcgen::generate_simple_self_signed(names.collect::<Vec<_>>())
+    let (made, its_key) = self_signed(names.collect())
         .map_err(|e| Error::internal("a certificate cannot be made").because(e))?;
-    write_secret(&key, made.signing_key.serialize_pem().as_bytes())?;
-    write_secret(&cert, made.cert.pem().as_bytes())?;
+    write_secret(&key, its_key.as_bytes())?;
+    write_secret(&cert, made.as_bytes())?;
     Ok((cert, key))
+}
+
+/// A certificate of one's own for these names, and its key. The host's name, the second of them, is what people see.
+fn self_signed(names: Vec<String>) -> std::result::Result<(String, String), rcgen::Error> {
+    let subject = names.get(1).or(names.first()).cloned().unwrap_or_default();
+    let mut wanted = rcgen::CertificateParams::new(names)?;
+    wanted.distinguished_name = rcgen::DistinguishedName::new();
+    wanted.distinguished_name.push(rcgen::DnType::OrganizationName, "Shale");
+    wanted.distinguished_name.push(rcgen::DnType::CommonName, subject);
+    let key = rcgen::KeyPair::generate()?;
+    Ok((wanted.self_signed(&key)?.pem(), key.serialize_pem()))
 }
 
 fn host_name() -> Option<String> {
@@ -217,7 +228,7 @@ mod tests {
             (&certificate, &other, "/key"),
             (&" ".repeat(PEM_LIMIT + 1), &key, "/certificate"),
         ] {
-            let refused = accepted(&order(certificate, key)).err().expect("refused");
+            let Err(refused) = accepted(&order(certificate, key)) else { panic!("{pointer}") };
             assert_eq!(refused.fields[0].pointer, pointer, "{}", refused.detail);
         }
         let (view, _) = accepted(&order(&certificate, &key)).unwrap();

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -18,16 +18,19 @@ const AT_ONCE: usize = 2;
 /// How long somebody waits for their turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A hash that no password has, as far as anybody can find out: compared with where there is no such user, so that this
+/// takes as long.
+const DECOY: &str =
+    "$argon2id$v=19$m=65536,t=3,p=1$c2hhbGUgZGVjb3kgc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// Hashes and compares passwords.
 pub struct Passwords {
     turns: Arc<Semaphore>,
-    /// A hash that no password has: compared with where there is no such user, so that this takes as long.
-    decoy: OnceLock<String>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), decoy: OnceLock::new() }
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
@@ -40,21 +43,9 @@ impl Passwords {
     /// Whether `password` is the one of this hash. Without a hash it is not, after the same time.
     pub async fn fits(&self, password: String, hash: Option<String>) -> Result<bool> {
         let is_real = hash.is_some();
-        let hash = match (hash, self.decoy.get()) {
-            (Some(hash), _) => hash,
-            (None, Some(decoy)) => decoy.clone(),
-            (None, None) => {
-                let made = self.hash(super::new_secret()?).await?;
-                self.decoy.get_or_init(|| made).clone()
-            }
-        };
+        let hash = hash.unwrap_or_else(|| DECOY.into());
         let fits = self.in_turn(move || compare(&hash, password.as_bytes())).await??;
         Ok(fits && is_real)
-    }
-
-    /// Makes the hash that stands in for unknown users, so that the first of them takes no longer than others.
-    pub async fn prepare(&self) -> Result<()> {
-        self.fits(String::new(), None).await.map(drop)
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -100,6 +91,9 @@ mod tests {
         let hash = passwords.hash("four words in row".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=65536,t=3,p=1$"), "{hash}");
         assert_ne!(hash, passwords.hash("four words in row".into()).await.unwrap(), "salted");
+        let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(cost(DECOY), cost(&hash), "an unknown user takes as long");
+        assert_eq!(compare(DECOY, b"").ok(), Some(false));
         for (word, known, fits) in [
             ("four words in row", true, true),
             ("Four words in row", true, false),
