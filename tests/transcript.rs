@@ -105,3 +105,56 @@ fn a_version_is_added_cancelled_added_again_and_finalized() {
     desk.ends(0, &["version", "delete", "Tiny", "1.0"]);
     desk.ends(0, &["version", "verify", "Tiny", "1.1"]);
 }
+
+#[test]
+fn people_and_programs_are_let_in_by_name_and_role() {
+    let desk = Desk::new();
+    let code = desk.ends(0, &["setup-code"]).out;
+    assert_eq!(code.trim().len(), 9, "{code}");
+    std::fs::write(desk.path("password"), "four words in a row\n").unwrap();
+    let from = desk.path("password");
+    desk.ends(2, &["user", "create", "ada", "--role", "administrator"]);
+    desk.ends(0, &["user", "create", "ada", "--role", "administrator", "--password-file", &from]);
+    desk.ends(5, &["setup-code"]);
+    desk.ends(0, &["user", "create", "eve", "--role", "reader", "--password-file", &from]);
+    desk.ends(2, &["user", "create", "Eve", "--role", "reader", "--password-file", &from]);
+    let told = desk.ends(5, &["user", "delete", "ada"]);
+    assert!(told.err.contains("only administrator"), "{told:#?}");
+    desk.ends(0, &["user", "edit", "eve", "--role", "editor"]);
+    desk.ends(0, &["user", "password", "EVE", "--password-file", &from]);
+    assert_eq!(desk.json(&["user", "show", "eve"])["role"], "editor");
+    desk.ends(0, &["user", "delete", "eve", "--comment", "left"]);
+    let secret = desk.ends(0, &["token", "create", "ci", "--role", "reader", "--days", "1"]);
+    assert!(secret.out.starts_with("shale_") && secret.err.contains("not shown again"), "{secret:#?}");
+    assert_eq!(desk.json(&["token", "list"])[0]["name"], "ci");
+    desk.ends(0, &["token", "delete", "ci"]);
+    assert_eq!(desk.json(&["certificate", "show"])["self_made"], true);
+}
+
+#[test]
+fn a_disk_and_files_are_sent_from_the_desk() {
+    let desk = desk_with_layer();
+    let sent = ["layer", "import", "Sent", "--version", "1.0", "--upload", &desk.path("tiny.raw")];
+    desk.ends(0, &sent);
+    assert_eq!(desk.json(&["upload", "list"]), Value::Array(vec![]));
+    let digest = |layer| desk.json(&["version", "show", layer, "1.0"])["digest"].clone();
+    assert_eq!(digest("Sent"), digest("Tiny"), "the same disk");
+    desk.ends(
+        7,
+        &["version", "add", "Tiny", "1.1", "--connector", "local", "--disk", "patch", "--size", "1"],
+    );
+    std::fs::write(desk.path("one.txt"), "1").unwrap();
+    std::fs::write(desk.path("two.txt"), "22").unwrap();
+    let names = |files: Value| -> Vec<String> {
+        files.as_array().unwrap().iter().map(|file| file["name"].as_str().unwrap().to_owned()).collect()
+    };
+    desk.ends(0, &["machine", "attach", "Tiny", "1.1", "--file", &desk.path("one.txt")]);
+    desk.ends(0, &["machine", "attach", "Tiny", "1.1", "--file", &desk.path("two.txt")]);
+    assert_eq!(names(desk.json(&["machine", "files", "Tiny", "1.1"])), ["one.txt", "two.txt"]);
+    desk.ends(0, &["machine", "attach", "Tiny", "1.1", "--replace", "--file", &desk.path("one.txt")]);
+    assert_eq!(names(desk.json(&["machine", "files", "Tiny", "1.1"])), ["one.txt"]);
+    desk.ends(0, &["machine", "detach", "Tiny", "1.1"]);
+    assert!(names(desk.json(&["machine", "files", "Tiny", "1.1"])).is_empty());
+    let task = desk.json(&["task", "list", "--state", "open"])[0]["id"].as_str().unwrap().to_owned();
+    desk.ends(0, &["task", "cancel", &task]);
+}
