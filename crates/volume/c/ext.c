@@ -260,12 +260,18 @@ struct names {
     size_t count, room;
 };
 
+/* A folder that is kept in its inode tells "." and ".." like any other entry. */
+static int is_dots(const struct ext2_dir_entry *found, int length)
+{
+    return (length == 1 && found->name[0] == '.') || (length == 2 && !memcmp(found->name, "..", 2));
+}
+
 static int take_name(ext2_ino_t folder, int entry, struct ext2_dir_entry *found, int offset, int blocksize, char *block, void *to)
 {
     struct names *names = to;
     int length = ext2fs_dirent_name_len(found);
     (void)folder, (void)offset, (void)blocksize, (void)block;
-    if (entry != DIRENT_OTHER_FILE || found->inode == 0)
+    if (entry != DIRENT_OTHER_FILE || found->inode == 0 || is_dots(found, length))
         return 0;
     if (names->count == names->room) {
         names->room = names->room ? names->room * 2 : 64;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::sync::Arc;
+use std::time::Duration;
 
 use made::{Image, MIB, Made, content, go_on, output, program, run, see};
 use shale_disk::{Disk, ErrorKind, Memory};
@@ -306,6 +307,15 @@ fn a_program_that_crashes_or_is_not_there_is_an_error_that_says_so() {
 }
 
 #[test]
+fn a_program_that_says_nothing_is_ended() {
+    let image = Image::new(Made::Ext4, 16 * MIB, None);
+    let silent = Program::at("/usr/bin/yes").with_patience(Duration::from_millis(200));
+    let e = Files::open(&silent, image.disk(), 0..16 * MIB).err().unwrap();
+    let source = std::error::Error::source(&e).unwrap().to_string();
+    assert!(source.contains("took too long to open the file system"), "{source}");
+}
+
+#[test]
 fn a_disk_that_fills_up_is_an_error_of_its_own() {
     for kind in [Made::Ext4, Made::Ntfs] {
         let image = Image::new(kind, 16 * MIB, None);
@@ -391,4 +401,62 @@ fn the_volume_of_the_system_is_found_among_partitions() {
     };
     assert_eq!((family(0), family(1)), (Some(Family::Linux), Some(Family::Windows)));
     assert_eq!(Family::of(&mut Image::new(Made::Ext2, 16 * MIB, None).open()).unwrap(), None);
+}
+
+#[test]
+fn features_of_newer_systems_are_read() {
+    let host = host_tree();
+    let all = [
+        "inline_data,ea_inode,large_dir",
+        "orphan_file,metadata_csum_seed",
+        "bigalloc",
+        "^extent,^64bit",
+        "quota,project",
+    ];
+    for features in all {
+        let image = Image::new(Made::Ext4, 64 * MIB, None);
+        let path = image.path();
+        let (path, tree) = (path.to_str().unwrap(), host.path().to_str().unwrap());
+        run("mke2fs", &["-q", "-F", "-t", "ext4", "-I", "256", "-O", features, "-d", tree, path]);
+        let mut files = image.open();
+        let tree = Tree::read(&mut files, go_on()).unwrap();
+        // mke2fs itself cuts sparse files short where small ones are kept in inodes.
+        let sparse = (!features.contains("inline_data")).then_some("sparse");
+        for name in ["etc/small", "etc/deep/er/large"].into_iter().chain(sparse) {
+            let entry = &tree.0[name.as_bytes()];
+            let expected = fs::read(host.path().join(name)).unwrap();
+            assert!(content(&mut files, entry, b"") == expected, "{features} {name}");
+        }
+        let changes = Arc::new(Changes::new(image.disk(), image.folder.path()).unwrap());
+        let size = changes.size();
+        let opened = Files::open_to_write(&program(), changes, 0..size);
+        let is_written = !["inline_data,ea_inode,large_dir", "bigalloc", "quota,project"].contains(&features);
+        assert_eq!(opened.is_ok(), is_written, "{features}");
+    }
+}
+
+#[test]
+fn folders_with_an_index_stay_right_when_entries_come_and_go() {
+    let host = host_tree();
+    let image = Image::new(Made::Ext4, 64 * MIB, Some(host.path()));
+    let path = image.path();
+    let path = path.to_str().unwrap();
+    // Sorts and indexes folders, as the kernel does; it says 1 for "changed".
+    assert!(output("e2fsck", &["-fyD", path]).status.code().unwrap() <= 1);
+    assert!(run("debugfs", &["-R", "htree_dump /etc/deep", path]).contains("Root node dump"));
+    image.change(|files| {
+        let tree = Tree::read(files, go_on()).unwrap();
+        let parent = tree.0[&b"etc/deep"[..]].node;
+        for number in 0..900 {
+            let name = format!("one more file with a name that takes room, number {number}");
+            files.make(Making { parent, name: name.as_bytes(), kind: &Kind::File }).unwrap();
+        }
+        for number in (0..400).step_by(2) {
+            files.remove(parent, format!("file with a long name, number {number}").as_bytes()).unwrap();
+        }
+    });
+    image.judge();
+    let tree = Tree::read(&mut image.open(), go_on()).unwrap();
+    assert_eq!(tree.0.keys().filter(|path| path.starts_with(b"etc/deep/")).count(), 2 + 1 + 200 + 900);
+    assert!(run("debugfs", &["-R", "htree_dump /etc/deep", path]).contains("Root node dump"));
 }

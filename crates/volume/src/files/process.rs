@@ -31,14 +31,22 @@ const TEXT_LIMIT: usize = 4096;
 /// `main.rs` could not give up its rights; `c/wire.h` has the others.
 const NOT_LOCKED: i32 = 5;
 
-/// Where the program `shale-files` is.
+/// Where the program `shale-files` is, and how patient one is with it.
 #[derive(Clone, Debug)]
-pub struct Program(PathBuf);
+pub struct Program {
+    path: PathBuf,
+    silence: Duration,
+}
 
 impl Program {
     /// The program at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), silence: SILENCE }
+    }
+
+    /// Ends it after this much silence instead of 20 seconds.
+    pub fn with_patience(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// `shale-files` in the folder of the program that runs now.
@@ -46,7 +54,7 @@ impl Program {
         let here = std::env::current_exe().map_err(|e| {
             Error::io("where this program lies cannot be told, and so not where shale-files is", e)
         })?;
-        Ok(Self(here.parent().unwrap_or(Path::new("/")).join("shale-files")))
+        Ok(Self::at(here.parent().unwrap_or(Path::new("/")).join("shale-files")))
     }
 }
 
@@ -93,15 +101,15 @@ impl Process {
             Error::io(
                 format!(
                     "'{}' cannot be started: it reads file systems; is it installed?",
-                    program.0.display()
+                    program.path.display()
                 ),
                 e,
             )
         };
         let (socket, theirs) = UnixStream::pair().map_err(failed)?;
-        socket.set_read_timeout(Some(SILENCE)).map_err(failed)?;
-        socket.set_write_timeout(Some(SILENCE)).map_err(failed)?;
-        let child = Command::new(&program.0)
+        socket.set_read_timeout(Some(program.silence)).map_err(failed)?;
+        socket.set_write_timeout(Some(program.silence)).map_err(failed)?;
+        let child = Command::new(&program.path)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -260,10 +268,8 @@ fn doing(operation: u8) -> &'static str {
 }
 
 fn gone(status: ExitStatus) -> String {
-    const SYSTEM_CALL: i32 = 31;
     let program = "the program that reads file systems";
     match (status.signal(), status.code()) {
-        (Some(SYSTEM_CALL), _) => format!("{program} was ended because it tried what it must not"),
         (Some(signal), _) => format!(
             "{program} crashed (signal {signal}): the file system is damaged, check it with its own tool"
         ),
