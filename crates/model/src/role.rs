@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   reader         sees everything but secrets and people
-//!   editor         + layers, versions, machines, tasks, uploads
+//!   editor         + layers, versions, machines, tasks, uploads; no files on the server's host
 //!   administrator  + connectors, repository, users, tokens, certificate, audit
 //! ```
 //!
@@ -108,6 +108,18 @@ pub fn within_role(mut actions: Vec<Action>, noun: &str, role: Role) -> Vec<Acti
 /// Why somebody with the role `has` may not do what needs another.
 pub fn lacking(needs: Role, has: Role) -> String {
     format!("This needs the role {needs}; you have the role {has}: ask an administrator.")
+}
+
+/// Whether somebody with this role may name files of the server's host, to import them or to export to them. The server
+/// may read and write what nobody else on the host may, so that this is as much as being its administrator.
+pub fn may_name_server_files(role: Role) -> Result<(), String> {
+    match role {
+        Role::Administrator => Ok(()),
+        _ => {
+            Err("Files on the server are the administrator's: upload the disk, or download it, instead."
+                .into())
+        }
+    }
 }
 
 /// What is known of a user.

@@ -21,7 +21,14 @@ use shale_model::{VersionEvent, VersionState, message};
 use shale_store::NewVersion;
 use shale_task::{Context, Kind, OnFailure, Outcome, Step, StepError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
+
+/// How often a step on a platform is tried, with pauses that grow to a minute: about six minutes in all, as long as a
+/// pool may be without a coordinator. Going back is more patient still.
+const TRIES: u32 = 12;
+/// About twenty minutes.
+const UNDO_TRIES: u32 = 26;
 
 /// The signal that ends the work in the machine.
 pub const FINALIZE: &str = "finalize";
@@ -115,6 +122,14 @@ impl Step<World> for DiskStep {
         "disk"
     }
 
+    fn tries(&self) -> u32 {
+        TRIES
+    }
+
+    fn undo_tries(&self) -> u32 {
+        UNDO_TRIES
+    }
+
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
@@ -124,13 +139,15 @@ impl Step<World> for DiskStep {
             let differing = Differing::new(base.clone(), other)?;
             Some(Box::new(differing) as Box<dyn Disk>)
         };
+        let total = AtomicU64::new(0);
         let origin = Origin {
             id: Tag::parse(&bench.input.base_version_id.to_string()).or_fail()?,
             disk: &StoredDisk(base.clone()),
             since: &since,
+            total: &|bytes| total.store(bytes, Ordering::Relaxed),
             serve: world.serve_command(bench.input.base_version_id, bench.input.disk_size),
         };
-        let watch = cx.watch(Some(base.info().data));
+        let watch = cx.watch_until(|| Some(total.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0));
         let how = bench.connector.ensure_disk(&bench.tag, &bench.input.spec(), &origin, &watch).or_fail()?;
         Ok(Outcome::Done(json!({ "note": how })))
     }
@@ -145,6 +162,14 @@ struct Machine;
 impl Step<World> for Machine {
     fn name(&self) -> &'static str {
         "machine"
+    }
+
+    fn tries(&self) -> u32 {
+        TRIES
+    }
+
+    fn undo_tries(&self) -> u32 {
+        UNDO_TRIES
     }
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
@@ -163,6 +188,14 @@ struct PowerOn;
 impl Step<World> for PowerOn {
     fn name(&self) -> &'static str {
         "power_on"
+    }
+
+    fn tries(&self) -> u32 {
+        TRIES
+    }
+
+    fn undo_tries(&self) -> u32 {
+        UNDO_TRIES
     }
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
@@ -204,11 +237,33 @@ fn wait_for_person(world: &World, version: Uuid) -> Result<(), StepError> {
     })
 }
 
+/// What a person reads when something failed that they may have to mend; the machine stays as it is.
+fn ask_again(world: &World, cx: &Context, why: &str) -> Value {
+    let asked = Bench::of(world, cx).and_then(|bench| {
+        wait_for_person(world, bench.input.version_id)?;
+        needs(&bench, Some(why.to_owned()))
+    });
+    asked.unwrap_or_else(|_| json!({ "text": why, "problem": why, "actions": ["finalize", "cancel"] }))
+}
+
 struct Work;
 
 impl Step<World> for Work {
     fn name(&self) -> &'static str {
         "work"
+    }
+
+    /// What a person did in the machine is never thrown away because the platform did not answer.
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::Ask
+    }
+
+    fn tries(&self) -> u32 {
+        3
+    }
+
+    fn ask(&self, world: &World, cx: &Context, why: &str) -> Value {
+        ask_again(world, cx, why)
     }
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
@@ -249,11 +304,7 @@ impl Step<World> for Take {
     }
 
     fn ask(&self, world: &World, cx: &Context, why: &str) -> Value {
-        let asked = Bench::of(world, cx).and_then(|bench| {
-            wait_for_person(world, bench.input.version_id)?;
-            needs(&bench, Some(why.to_owned()))
-        });
-        asked.unwrap_or_else(|_| json!({ "text": why, "problem": why, "actions": ["finalize", "cancel"] }))
+        ask_again(world, cx, why)
     }
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {

@@ -1,7 +1,7 @@
 //! Making, changing and deleting layers.
 
 use super::uploads::usable;
-use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule};
+use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
 use crate::catalog::{LayerRow, TaskRow, Tx, UploadRow, VersionRow, Window, now};
 use crate::error::{Error, Result};
@@ -25,7 +25,10 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
         ));
     }
     let (file, upload) = match &new.source {
-        ImportSource::File(file) => (importable(file)?, None),
+        ImportSource::File(file) => {
+            server_file_of(actor)?;
+            (importable(file)?, None)
+        }
         ImportSource::Upload(id) => (usable(app, &mut tx, *id, "/source/upload").await?, Some(*id)),
     };
     if let Some(name) = &new.format {

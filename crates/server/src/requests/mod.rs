@@ -145,6 +145,11 @@ fn permitted(actions: &[shale_model::Action], name: &str) -> Result<()> {
     shale_model::permitted(actions, name).map_err(Error::not_allowed)
 }
 
+/// Refuses a path on the server's host to those who may not name one.
+fn server_file_of(actor: &Actor) -> Result<()> {
+    shale_model::may_name_server_files(actor.role).map_err(Error::forbidden)
+}
+
 /// Refuses what wants a layer for itself while another task has it, naming that task.
 fn layer_free(open: &[TaskRow], layer: Uuid, name: &str) -> Result<()> {
     match view::job_on(open, layer) {

@@ -1,6 +1,6 @@
 //! Adding, finalizing, changing, checking, exporting and deleting versions; commanding their machines.
 
-use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule};
+use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
 use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionRow, Window, now};
 use crate::error::{Error, Result};
@@ -286,6 +286,7 @@ pub async fn verify_version(app: &App, actor: &Actor, id: Uuid, comment: &str) -
 
 /// Writes a version to a disk image on the server.
 pub async fn export_version(app: &App, actor: &Actor, id: Uuid, order: ExportVersion) -> Result<Task> {
+    server_file_of(actor)?;
     let mut tx = app.world.catalog.begin().await?;
     let (version, layer) = found(&mut tx, id).await?;
     let scene = Scene::read(&mut tx).await?;

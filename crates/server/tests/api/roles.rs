@@ -90,6 +90,25 @@ fn the_table_names_no_operation_that_does_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_editor_cannot_read_or_write_files_of_the_servers_host() {
+    let service = Service::start().await;
+    let (_, version) = service.layer("Debian").await;
+    let import = crate::service::new_layer("Stolen", std::path::Path::new("/etc/shadow"));
+    let export = serde_json::json!({ "format": "raw", "path": service.path("out.raw"), "overwrite": true });
+    let export_path = format!("{V1}/versions/{version}/export");
+    for (path, body) in [(format!("{V1}/layers"), import), (export_path, export)] {
+        for (role, refused) in [(Role::Editor, true), (Role::Administrator, false)] {
+            let identity = Identity::Token(Uuid::nil());
+            let router = shale_server::http::router(service.app.clone());
+            let router = router.layer(Extension(Actor { name: "a test".into(), role, identity }));
+            let request = Request::post(&path).header("content-type", "application/json");
+            let response = router.oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+            assert_eq!(response.status() == 403, refused, "{path} as {role}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn views_refuse_the_actions_that_the_role_of_the_one_who_asks_would_be_refused() {
     let service = Service::start().await;
     let (layer, version) = service.layer("Debian").await;
