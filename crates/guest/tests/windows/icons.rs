@@ -112,7 +112,7 @@ fn the_shortcuts_are_what_their_layout_says() {
 
 #[test]
 fn the_icon_shuts_down_and_the_menus_entry_only_expedites_and_checks() {
-    let wine = wine();
+    let mut wine = wine();
     for (name, shuts_down) in [("Expedite NGen.lnk", false), ("Shutdown For Finalize.lnk", true)] {
         let desktop = wine.path("users/Public/Desktop");
         fs::create_dir_all(&desktop).unwrap();
@@ -123,5 +123,5 @@ fn the_icon_shuts_down_and_the_menus_entry_only_expedites_and_checks() {
         assert_eq!(ended.status.code(), Some(0), "{name}: {ended:?}");
         assert_eq!(wine.report()["shutting_down"], shuts_down, "{name}");
     }
-    wine.wait();
+    wine.turn_off();
 }

@@ -42,7 +42,7 @@ fn the_delivered_program_is_small_and_needs_only_what_every_windows_has() {
 
 #[test]
 fn a_clean_machine_is_shut_down_and_one_with_something_outstanding_is_not() {
-    let wine = wine();
+    let mut wine = wine();
     let key = r"HKLM\Software\Microsoft\Updates";
     wine.set(key, "UpdateExeVolatile", "REG_DWORD", "1");
     let run = wine.run(&[]);
@@ -58,7 +58,7 @@ fn a_clean_machine_is_shut_down_and_one_with_something_outstanding_is_not() {
     assert_eq!((&report["outcome"], &report["shutting_down"]), (&"clean".into(), &true.into()));
     assert_eq!(report["system"]["kind"], "windows");
     assert!(!report["system"]["name"].as_str().unwrap().is_empty());
-    wine.wait();
+    wine.turn_off();
 }
 
 #[test]

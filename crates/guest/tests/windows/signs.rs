@@ -78,11 +78,14 @@ fn pending_renames_want_a_restart_and_those_of_drivers_are_told_as_such() {
     let wine = wine();
     let key = format!(r"{CONTROL}\Session Manager");
     let name = "PendingFileRenameOperations";
-    // `\0` parts the texts; an empty one, which deletes the file, cannot be said in this way.
     let there = || wine.set(&key, name, "REG_MULTI_SZ", r"\??\C:\a.tmp\0\??\C:\a.dll");
     both_ways(&wine, there, "reboot_pending", r"\??\C:\a.tmp is to become \??\C:\a.dll", || {
         wine.unset(&key, name)
     });
+    wine.set_texts(&key, name, &[r"\??\C:\a.tmp", "", r"\??\C:\b.tmp", ""]);
+    let details = r"\??\C:\a.tmp is to be deleted; \??\C:\b.tmp is to be deleted";
+    assert_eq!(wine.found(), [("reboot_pending".to_owned(), details.to_owned())]);
+    wine.unset(&key, name);
     let driver = r"!\??\C:\Windows\System32\drivers\stornvme.sys";
     let there = || wine.set(&key, name, "REG_MULTI_SZ", &format!(r"\??\C:\b.tmp\0{driver}"));
     let details = format!(r"\??\C:\b.tmp is to become {driver}");
@@ -236,7 +239,7 @@ fn a_disk_controller_that_wants_a_restart_is_found() {
 
 #[test]
 fn adapters_that_are_gone_are_told_by_a_check_and_removed_before_the_shutdown() {
-    let wine = wine();
+    let mut wine = wine();
     let class = "{4D36E972-E325-11CE-BFC1-08002BE10318}";
     let there = device(&wine, r"PCI\VEN_8086&DEV_100E\1", class, "Intel(R) PRO/1000 MT");
     let ours = device(&wine, r"ROOT\NET\GONE0000", class, "WAN Miniport");
@@ -247,7 +250,7 @@ fn adapters_that_are_gone_are_told_by_a_check_and_removed_before_the_shutdown() 
     assert!(run.code == 0 && run.shuts_down(), "{run:?}");
     assert!(run.output.contains("Removed the unused network adapter vmxnet3 Ethernet Adapter."), "{run:?}");
     assert_eq!(wine.report()["removed"], serde_json::json!(["vmxnet3 Ethernet Adapter"]));
-    wine.wait();
+    wine.turn_off();
     assert_eq!([&ghost, &there, &ours].map(|key| wine.has_key(key)), [false, true, true]);
     wine.unkey(&there);
     wine.unkey(&ours);

@@ -4,16 +4,16 @@ use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard};
 
 /// The program's place in Windows, and that of its icon's target.
 pub const PROGRAM: &str = r"C:\Program Files\Shale\shutdown-for-finalize.exe";
 
-/// A Windows with the program in it.
+/// A Windows with the program in it, which is on.
 pub struct Wine {
     prefix: PathBuf,
-    _alone: MutexGuard<'static, bool>,
+    kept_on: MutexGuard<'static, Option<Child>>,
 }
 
 /// How a run of the program ended.
@@ -48,20 +48,28 @@ impl Drop for AtWork {
     }
 }
 
-/// Windows, made anew by the first test.
+/// Windows, made anew by the first test, and after one that failed: that leaves what it set.
 pub fn wine() -> Wine {
-    static MADE: Mutex<bool> = Mutex::new(false);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    static KEPT_ON: Mutex<Option<Child>> = Mutex::new(None);
+    let mut kept_on = KEPT_ON.lock().unwrap_or_else(|failed| {
+        KEPT_ON.clear_poison();
+        let mut kept_on = failed.into_inner();
+        *kept_on = None;
+        kept_on
+    });
     let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wine");
-    if !*made {
+    if kept_on.is_none() {
         make(&prefix);
-        *made = true;
+        *kept_on = Some(turn_on(&prefix));
     }
-    Wine { prefix, _alone: made }
+    Wine { prefix, kept_on }
 }
 
 fn make(prefix: &Path) {
     if prefix.exists() {
+        // What still runs there would write to it. Nothing may.
+        server(prefix, &["-k"]);
+        server(prefix, &["-w"]);
         fs::remove_dir_all(prefix).unwrap();
     }
     fs::create_dir_all(prefix).unwrap();
@@ -175,6 +183,21 @@ impl Wine {
         self.registry(&["add", key, "/v", name, "/t", kind, "/d", data]);
     }
 
+    /// Sets a list of texts in the registry. Some may be empty, which `reg` cannot say.
+    pub fn set_texts(&self, key: &str, name: &str, texts: &[&str]) {
+        let key = key.replacen("HKLM", "HKEY_LOCAL_MACHINE", 1);
+        let units = texts.iter().flat_map(|text| text.encode_utf16().chain([0])).chain([0]);
+        let bytes: Vec<_> = units.flat_map(u16::to_le_bytes).map(|byte| format!("{byte:02x}")).collect();
+        let bytes = bytes.join(",");
+        let text = format!(
+            "\u{feff}Windows Registry Editor Version 5.00\r\n\r\n[{key}]\r\n\"{name}\"=hex(7):{bytes}\r\n"
+        );
+        let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(self.path("texts.reg"), text).unwrap();
+        let ended = self.command("regedit").arg(r"C:\texts.reg").output().unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+    }
+
     /// Deletes a value from the registry.
     #[track_caller]
     pub fn unset(&self, key: &str, name: &str) {
@@ -204,15 +227,35 @@ impl Wine {
         fs::copy(self.path("hold.exe"), &program).unwrap();
         let mut command = self.command(&format!(r"C:\{name}"));
         let mut child = command.arg(r"C:\stop").args(mutex).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim(), "ready", "{name}");
+        ready(&mut child);
         AtWork { child, stop: self.path("stop") }
     }
 
-    /// Waits until Windows has shut down: nothing of it runs any more.
-    pub fn wait(&self) {
-        let ended = Command::new("wineserver").arg("-w").env("WINEPREFIX", &self.prefix).status();
-        assert!(ended.expect("wineserver runs").success());
+    /// Turns Windows off, after it has shut down or not, and on again.
+    pub fn turn_off(&mut self) {
+        server(&self.prefix, &["-k"]);
+        server(&self.prefix, &["-w"]);
+        *self.kept_on = Some(turn_on(&self.prefix));
     }
+}
+
+/// A program that runs as long as the tests do, so that Windows stays on between others: each time it starts it does what
+/// is pending, as a real one does, and then that is not found any more.
+fn turn_on(prefix: &Path) -> Child {
+    let mut command = wine_command(prefix, r"C:\hold.exe");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    ready(&mut child);
+    child
+}
+
+fn ready(child: &mut Child) {
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "ready");
+}
+
+fn server(prefix: &Path, words: &[&str]) -> ExitStatus {
+    let mut server = Command::new("wineserver");
+    server.args(words).env("WINEPREFIX", prefix).stderr(Stdio::null());
+    server.status().expect("wineserver is installed")
 }
