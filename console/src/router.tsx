@@ -1,9 +1,9 @@
 // Every address of the console. What a page shows beyond its path (filter, sort, step of a wizard) stands in the query of
 // the address, so that any view can be sent to someone else.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, redirect } from '@tanstack/react-router';
-import type { LayerKind } from './api/types';
 import { Frame } from './frame/Frame';
 import { NotHerePage } from './frame/NotHere';
+import { LAYER_SORTS, LAYER_STATES } from './layers/choices';
 import { SignedIn } from './session/SignedIn';
 
 const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
@@ -43,8 +43,6 @@ const home = createRoute({
   component: lazyRouteComponent(() => import('./home/HomePage'), 'HomePage'),
 });
 
-export const LAYER_SORTS = ['name', 'changed', 'created', 'versions'] as const;
-export const LAYER_STATES = ['deployable', 'open'] as const;
 const osLayers = createRoute({
   getParentRoute: inFrame,
   path: '/layers/os',
@@ -136,7 +134,6 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import('./audit/AuditPage'), 'AuditPage'),
 });
 
-export const SETTINGS = ['repository', 'users', 'tokens', 'certificate'] as const;
 const settings = createRoute({
   getParentRoute: inFrame,
   path: '/settings',
@@ -176,13 +173,6 @@ const tree = root.addChildren([
     ]),
   ]),
 ]);
-
-/** Layers that exist as pages, by kind. */
-export const LAYER_PAGES: Record<LayerKind, '/layers/os' | '/layers/platform' | '/layers/app'> = {
-  os: '/layers/os',
-  platform: '/layers/platform',
-  app: '/layers/app',
-};
 
 export function createConsoleRouter() {
   return createRouter({ routeTree: tree, defaultPreload: 'intent', scrollRestoration: true });

@@ -5,7 +5,7 @@
 import createClient, { type Middleware } from 'openapi-fetch';
 import { Refusal } from './refusal';
 import type { paths } from './schema';
-import type { Problem } from './types';
+import type { Problem } from './wire';
 
 const SAFE = new Set(['GET', 'HEAD']);
 let csrf: string | null = null;

@@ -6,16 +6,15 @@
 //
 // The browser takes a broken stream up again by itself with Last-Event-ID. When the server refuses the stream (it is
 // being restarted behind a proxy, the session is over) the browser gives up, and this file tries again.
-import type { InfiniteData, QueryClient } from '@tanstack/react-query';
+import type { QueryClient } from '@tanstack/react-query';
 import type { TaskFilter } from './queries';
-import type { Event, Task } from './types';
+import { belongs, withTask, type TaskPages } from './taskLists';
+import type { Event, Task } from './wire';
 
 const KINDS = ['task', 'layer', 'version', 'connector', 'machine', 'upload', 'user', 'token', 'reset'];
 const GATHER_MS = 250;
 const FIRST_TRY_MS = 1_000;
 const LAST_TRY_MS = 15_000;
-
-type TaskPages = InfiniteData<{ items: Task[]; next_page_token?: string | null }>;
 
 /** The queries, by the first words of their keys, that a change of this kind touches. */
 export function touched(kind: string, id: string | null | undefined): string[][] {
@@ -36,29 +35,8 @@ export function touched(kind: string, id: string | null | undefined): string[][]
   }
 }
 
-/** Whether a list with this filter shows the task (the server's own words for states: `GET /tasks`). */
-function belongs(task: Task, { state, layer_id: layer }: TaskFilter): boolean {
-  if (layer !== undefined && task.layer_id !== layer) return false;
-  if (state === undefined) return true;
-  if (state === 'open' || state === 'ended') return Boolean(task.finished_at) === (state === 'ended');
-  return task.state === state;
-}
-
-/** The list with the task as it is now: in its place, on top when it is new, or gone. No list is read again for it. */
-function withTask({ pages, ...rest }: TaskPages, task: Task, isShown: boolean): TaskPages {
-  const known = pages.some((page) => page.items.some((item) => item.id === task.id));
-  const put = (items: Task[]) =>
-    isShown ? items.map((item) => (item.id === task.id ? task : item)) : items.filter((item) => item.id !== task.id);
-  const changed = pages.map((page) => ({ ...page, items: put(page.items) }));
-  const [first, ...others] = changed;
-  if (known || !isShown || first === undefined) return { ...rest, pages: changed };
-  const newest = first.items[0];
-  const isNew = newest === undefined || task.created_at >= newest.created_at;
-  return { ...rest, pages: isNew ? [{ ...first, items: [task, ...first.items] }, ...others] : changed };
-}
-
 /** Puts a task that changed into all that shows it. */
-export function putTask(queries: QueryClient, task: Task) {
+function putTask(queries: QueryClient, task: Task) {
   queries.setQueryData(['task', task.id], task);
   for (const [key, data] of queries.getQueriesData<TaskPages>({ queryKey: ['tasks'] })) {
     if (data) queries.setQueryData(key, withTask(data, task, belongs(task, key[1] as TaskFilter)));

@@ -3,7 +3,7 @@
 // Keys: [noun, …]. `api/events.ts` knows which nouns a change touches.
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { asked, client, keepCsrf } from './client';
-import type { LayerKind } from './types';
+import type { LayerKind } from './wire';
 
 const PAGE = 200;
 const WHOLE = 1000;

@@ -1,6 +1,6 @@
 // An answer that is not what was asked for: the server's problem, or no answer at all.
 import { words } from '../words';
-import type { Problem } from './types';
+import type { Problem } from './wire';
 
 /** Why a request was refused. `code` is the server's stable code, or `offline` when there was no answer. */
 export class Refusal extends Error {

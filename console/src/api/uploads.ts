@@ -8,7 +8,7 @@
 import { useSyncExternalStore } from 'react';
 import { asked, client, proof, refused } from './client';
 import { asRefusal, Refusal } from './refusal';
-import type { Upload } from './types';
+import type { Upload } from './wire';
 import { newId } from './uuid';
 
 const PIECE = 8 * 1024 * 1024;
@@ -50,11 +50,6 @@ function subscribe(listener: () => void) {
 /** How the upload with this id goes; nothing when this browser does not send it. */
 export function useSending(id: string | undefined): Sending | undefined {
   return useSyncExternalStore(subscribe, () => (id === undefined ? undefined : jobs.get(id)?.view));
-}
-
-/** How all uploads with these ids go. */
-export function sendingNow(id: string): Sending | undefined {
-  return jobs.get(id)?.view;
 }
 
 /** Starts to send a file; `known` is what the server has of it already. Answers the upload's id. */

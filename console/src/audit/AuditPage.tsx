@@ -4,7 +4,7 @@ import HistoryIcon from '@patternfly/react-icons/dist/esm/icons/history-icon';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { auditQuery } from '../api/queries';
-import type { AuditEntry } from '../api/types';
+import type { AuditEntry } from '../api/wire';
 import { FILTER } from '../frame/useShortcuts';
 import { LinkButton } from '../parts/LinkButton';
 import { Nothing } from '../parts/Nothing';

@@ -3,7 +3,7 @@ import { Modal, ModalBody, ModalHeader } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState } from 'react';
 import { connectorKindsQuery } from '../api/queries';
-import type { Connector } from '../api/types';
+import type { Connector } from '../api/wire';
 import { Reading } from '../parts/Reading';
 import { words } from '../words';
 import { ConnectorEditor } from './ConnectorEditor';

@@ -1,7 +1,7 @@
 // Writes a connector configuration: fields, Test (of what is entered, stored or not), Save.
 import { ActionGroup, Button, Form } from '@patternfly/react-core';
 import { useState, type ReactNode } from 'react';
-import type { Connector, ConnectorKind, Fix } from '../api/types';
+import type { Connector, ConnectorKind, Fix } from '../api/wire';
 import { ProblemAlert } from '../parts/ProblemAlert';
 import { words } from '../words';
 import { ConnectorFields } from './ConnectorFields';

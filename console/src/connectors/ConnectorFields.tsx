@@ -1,7 +1,7 @@
 // The fields of a kind of connector, as the server describes them. The console knows no kind.
 import { Button, Checkbox, FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
 import { asRefusal } from '../api/refusal';
-import type { Connector, ConnectorChoice, ConnectorField, ConnectorKind } from '../api/types';
+import type { Connector, ConnectorChoice, ConnectorField, ConnectorKind } from '../api/wire';
 import { FieldHelp, TextField } from '../parts/TextField';
 import { ProblemAlert } from '../parts/ProblemAlert';
 import { words } from '../words';

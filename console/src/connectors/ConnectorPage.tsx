@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { connectorKindsQuery, connectorQuery } from '../api/queries';
-import type { Connector } from '../api/types';
+import type { Connector } from '../api/wire';
 import { tell } from '../frame/notices';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { PageTop } from '../parts/PageTop';

@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { connectorKindsQuery, connectorsQuery } from '../api/queries';
-import type { Connector, ConnectorKind, Settings } from '../api/types';
+import type { Connector, ConnectorKind, Settings } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { Facts, type Fact } from '../parts/Facts';
 import { LinkButton } from '../parts/LinkButton';

@@ -1,7 +1,7 @@
 // Deletes a connector configuration that nothing uses.
 import { useQueryClient } from '@tanstack/react-query';
 import { asked, client } from '../api/client';
-import type { Connector } from '../api/types';
+import type { Connector } from '../api/wire';
 import { AskDialog } from '../parts/AskDialog';
 import { words } from '../words';
 

@@ -1,6 +1,6 @@
 // Which kind of platform a new connector is for.
 import { FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
-import type { ConnectorKind } from '../api/types';
+import type { ConnectorKind } from '../api/wire';
 import { words } from '../words';
 
 interface Props {

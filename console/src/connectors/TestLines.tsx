@@ -1,6 +1,6 @@
 // What a test found, and the button that sets a value where one would mend it.
 import { Alert } from '@patternfly/react-core';
-import type { ConnectorTest, Fix } from '../api/types';
+import type { ConnectorTest, Fix } from '../api/wire';
 import { CheckLines } from '../parts/CheckLines';
 import { ProblemAlert } from '../parts/ProblemAlert';
 import { words } from '../words';

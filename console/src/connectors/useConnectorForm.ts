@@ -2,7 +2,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
-import type { Connector, ConnectorKind, Settings } from '../api/types';
+import type { Connector, ConnectorKind, Settings } from '../api/wire';
 import { newId } from '../api/uuid';
 
 /** Settings as fields hold them: text, or yes and no. Empty text is a setting left out. */

@@ -2,7 +2,7 @@
 import { Button, Card, CardBody, CardHeader, CardTitle, PageSection } from '@patternfly/react-core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { doctorQuery, repositoryQuery, tasksQuery } from '../api/queries';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { CheckLines } from '../parts/CheckLines';
 import { PageTop } from '../parts/PageTop';
 import { Reading } from '../parts/Reading';

@@ -7,7 +7,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { versionsQuery } from '../api/queries';
-import type { Action, Layer, Version } from '../api/types';
+import type { Action, Layer, Version } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { words } from '../words';
 import { DeleteDialog } from './DeleteDialog';

@@ -4,7 +4,7 @@ import { useQueries, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { repositoryQuery, versionsQuery } from '../api/queries';
-import type { Action, Layer, Version } from '../api/types';
+import type { Action, Layer, Version } from '../api/wire';
 import { actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { bytes } from '../show/bytes';

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { Refusal } from '../api/refusal';
-import type { Layer, Version } from '../api/types';
+import type { Layer, Version } from '../api/wire';
 import { AskDialog } from '../parts/AskDialog';
 import { TextField } from '../parts/TextField';
 import { words } from '../words';

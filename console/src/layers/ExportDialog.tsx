@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { versionsQuery } from '../api/queries';
 import { Refusal } from '../api/refusal';
-import type { ExportFormat } from '../api/types';
+import type { ExportFormat } from '../api/wire';
 import { actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { TextField } from '../parts/TextField';

@@ -1,7 +1,7 @@
 // Finalize: what changed in the packaging machine becomes the version, and the machine is deleted.
 import { useState } from 'react';
 import { asked, client } from '../api/client';
-import type { Version } from '../api/types';
+import type { Version } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { words } from '../words';

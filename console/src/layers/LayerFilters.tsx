@@ -6,8 +6,8 @@ import SortAmountUpIcon from '@patternfly/react-icons/dist/esm/icons/sort-amount
 import ThLargeIcon from '@patternfly/react-icons/dist/esm/icons/th-large-icon';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { FILTER } from '../frame/useShortcuts';
-import { LAYER_SORTS, LAYER_STATES } from '../router';
 import { words } from '../words';
+import { LAYER_SORTS, LAYER_STATES } from './choices';
 
 const { layers: say } = words;
 

@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { layerQuery, versionsQuery } from '../api/queries';
-import type { Layer } from '../api/types';
+import type { Layer } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { LinkButton } from '../parts/LinkButton';
 import { PageTop } from '../parts/PageTop';

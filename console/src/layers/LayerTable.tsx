@@ -3,7 +3,7 @@ import { Checkbox } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'react';
-import type { Layer } from '../api/types';
+import type { Layer } from '../api/wire';
 import { VersionStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
 import { bytes } from '../show/bytes';

@@ -1,7 +1,7 @@
 // Layers as tiles: picture, name, state, versions, sizes. Rows of tiles are drawn as they come into sight.
 import { Card, CardBody, CardHeader, Checkbox } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
-import type { Layer } from '../api/types';
+import type { Layer } from '../api/wire';
 import { VersionStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
 import { VirtualList } from '../parts/VirtualList';

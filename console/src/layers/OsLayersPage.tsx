@@ -5,7 +5,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { useMemo, useState } from 'react';
 import { layersQuery } from '../api/queries';
-import type { Layer } from '../api/types';
+import type { Layer } from '../api/wire';
 import { LinkButton } from '../parts/LinkButton';
 import { Nothing } from '../parts/Nothing';
 import { PageTop } from '../parts/PageTop';

@@ -1,14 +1,10 @@
 // The versions of a layer as a line with branches: what came from what.
-//
-//   ●   1.0          lane 0
-//   ●   1.1          the first version made from 1.0 goes on in its lane
-//   │ ● 1.0-patched  the second one opens a lane of its own
-//   ●   1.2
 import { Link } from '@tanstack/react-router';
-import type { Layer, Version } from '../api/types';
+import type { Layer, Version } from '../api/wire';
 import { VersionStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
 import { words } from '../words';
+import { lanes } from './lanes';
 
 const { layers: say } = words;
 const LANE = 22;
@@ -16,21 +12,6 @@ const ROW = 56;
 const MIDDLE = ROW / 2;
 const DOT = 6;
 const LANES_SHOWN = 8;
-
-/** The lane of each version, oldest first. A version goes on in its base's lane if it is the first to do so. */
-export function lanes(versions: Pick<Version, 'id' | 'base_version_id'>[]): number[] {
-  const laneOf = new Map<string, number>();
-  const continued = new Set<string>();
-  let next = 0;
-  return versions.map(({ id, base_version_id: base }) => {
-    const inherited = base ? laneOf.get(base) : undefined;
-    const goesOn = base && inherited !== undefined && !continued.has(base);
-    const lane = goesOn ? inherited : next++;
-    if (goesOn) continued.add(base);
-    laneOf.set(id, lane);
-    return lane;
-  });
-}
 
 interface Props {
   layer: Layer;

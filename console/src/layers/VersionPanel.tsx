@@ -5,7 +5,7 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { repositoryQuery, versionQuery } from '../api/queries';
-import type { Layer, Version } from '../api/types';
+import type { Layer, Version } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { Facts } from '../parts/Facts';

@@ -1,7 +1,7 @@
 // The layers a person asked to see: filtered and sorted as the address says.
 import { useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
-import type { Layer } from '../api/types';
+import type { Layer } from '../api/wire';
 
 type Order = (a: Layer, b: Layer) => number;
 

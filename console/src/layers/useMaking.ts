@@ -1,7 +1,7 @@
 // Who made a version, and with which comment: told by the task that made it.
 import { useQuery } from '@tanstack/react-query';
 import { asked, client } from '../api/client';
-import type { Version } from '../api/types';
+import type { Version } from '../api/wire';
 
 const MAKING = new Set(['import_os_layer', 'add_version']);
 

@@ -3,7 +3,7 @@
 // Read for the layers in sight only, and kept as long as nothing changes.
 import { useQuery } from '@tanstack/react-query';
 import { versionsQuery } from '../api/queries';
-import type { Layer, Version } from '../api/types';
+import type { Layer, Version } from '../api/wire';
 
 export interface Summary {
   /** The version that was made last, whatever its state. */

@@ -6,7 +6,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { asked, client } from '../api/client';
 import { filesQuery, uploadsQuery } from '../api/queries';
-import type { Machine, MachineFile, Upload } from '../api/types';
+import type { Machine, MachineFile, Upload } from '../api/wire';
 import { discard, send } from '../api/uploads';
 import { tell, tellRefusal } from '../frame/notices';
 import { useSend } from '../frame/useSend';

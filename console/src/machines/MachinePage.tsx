@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { machineQuery, versionQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
-import type { Machine } from '../api/types';
+import type { Machine } from '../api/wire';
 import { FinalizeButton } from '../layers/FinalizeButton';
 import { Facts } from '../parts/Facts';
 import { LinkButton } from '../parts/LinkButton';

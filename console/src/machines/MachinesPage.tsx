@@ -4,7 +4,7 @@ import DesktopIcon from '@patternfly/react-icons/dist/esm/icons/desktop-icon';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { machinesQuery } from '../api/queries';
-import type { Machine } from '../api/types';
+import type { Machine } from '../api/wire';
 import { Facts } from '../parts/Facts';
 import { LinkButton } from '../parts/LinkButton';
 import { Nothing } from '../parts/Nothing';

@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import { asked, client } from '../api/client';
-import type { Machine } from '../api/types';
+import type { Machine } from '../api/wire';
 import { useSend } from '../frame/useSend';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';

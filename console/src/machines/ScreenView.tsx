@@ -2,7 +2,7 @@
 import { Button } from '@patternfly/react-core';
 import DesktopIcon from '@patternfly/react-icons/dist/esm/icons/desktop-icon';
 import { useEffect, useState } from 'react';
-import type { Machine } from '../api/types';
+import type { Machine } from '../api/wire';
 import { Nothing } from '../parts/Nothing';
 import { words } from '../words';
 import { PowerButtons } from './PowerButtons';

@@ -3,7 +3,7 @@ import { Button, Checkbox } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useLayoutEffect, useRef, useState } from 'react';
 import { serialQuery } from '../api/queries';
-import type { Machine } from '../api/types';
+import type { Machine } from '../api/wire';
 import { Reading } from '../parts/Reading';
 import { words } from '../words';
 

@@ -1,6 +1,6 @@
 // A button for something the server allows or not. When it does not, the button says why.
 import { Button, Tooltip, type ButtonProps } from '@patternfly/react-core';
-import type { Action } from '../api/types';
+import type { Action } from '../api/wire';
 
 /** The action of this name among those of a view. */
 export function actionOf(actions: Action[] | undefined, name: string): Action | undefined {

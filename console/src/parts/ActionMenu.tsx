@@ -2,7 +2,7 @@
 import { Dropdown, DropdownItem, DropdownList, MenuToggle } from '@patternfly/react-core';
 import EllipsisVIcon from '@patternfly/react-icons/dist/esm/icons/ellipsis-v-icon';
 import { useState } from 'react';
-import type { Action } from '../api/types';
+import type { Action } from '../api/wire';
 
 export interface MenuEntry {
   label: string;

@@ -3,7 +3,7 @@ import { Button } from '@patternfly/react-core';
 import CheckCircleIcon from '@patternfly/react-icons/dist/esm/icons/check-circle-icon';
 import ExclamationCircleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-circle-icon';
 import ExclamationTriangleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-triangle-icon';
-import type { Check, Fix } from '../api/types';
+import type { Check, Fix } from '../api/wire';
 import { words } from '../words';
 
 const ICONS = { ok: CheckCircleIcon, warning: ExclamationTriangleIcon, failed: ExclamationCircleIcon };

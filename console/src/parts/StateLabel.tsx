@@ -1,6 +1,6 @@
 // The state of a version, a task or a machine, as a coloured word.
 import { Label, type LabelProps } from '@patternfly/react-core';
-import type { Power, TaskState, VersionState } from '../api/types';
+import type { Power, TaskState, VersionState } from '../api/wire';
 import { words } from '../words';
 
 type Look = Pick<LabelProps, 'color' | 'status'>;

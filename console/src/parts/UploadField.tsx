@@ -4,7 +4,7 @@ import UploadIcon from '@patternfly/react-icons/dist/esm/icons/upload-icon';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRef, useState, type DragEvent } from 'react';
 import { uploadsQuery } from '../api/queries';
-import type { Upload } from '../api/types';
+import type { Upload } from '../api/wire';
 import { discard, pause, resume, send, useSending } from '../api/uploads';
 import { tellRefusal } from '../frame/notices';
 import { bytes } from '../show/bytes';

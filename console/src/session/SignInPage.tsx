@@ -10,13 +10,9 @@ import { TextField } from '../parts/TextField';
 import { words } from '../words';
 import { Door } from './Door';
 import { GoTo } from './GoTo';
+import { safeReturn } from './safeReturn';
 
 const { session: say } = words;
-
-/** Only addresses of this console: whoever made a link to the sign-in page must not choose where it ends. */
-export function safeReturn(to: string | undefined): string {
-  return to !== undefined && /^\/(?![/\\])/.test(to) ? to : '/';
-}
 
 export function SignInPage() {
   const queries = useQueryClient();

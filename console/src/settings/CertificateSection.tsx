@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { certificateQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
-import type { Certificate } from '../api/types';
+import type { Certificate } from '../api/wire';
 import { tell } from '../frame/notices';
 import { Facts } from '../parts/Facts';
 import { ProblemAlert } from '../parts/ProblemAlert';

@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { repositoryQuery } from '../api/queries';
-import type { Repository } from '../api/types';
+import type { Repository } from '../api/wire';
 import { AskDialog } from '../parts/AskDialog';
 import { Facts } from '../parts/Facts';
 import { Reading } from '../parts/Reading';

@@ -1,6 +1,6 @@
 // Which role a user or a token has.
 import { FormGroup, Radio } from '@patternfly/react-core';
-import type { Role } from '../api/types';
+import type { Role } from '../api/wire';
 import { words } from '../words';
 
 const { settings: say } = words;

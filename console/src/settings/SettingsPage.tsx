@@ -3,7 +3,6 @@ import { PageSection, Tab, Tabs, TabTitleText } from '@patternfly/react-core';
 import { useNavigate, useParams } from '@tanstack/react-router';
 import { NotHere } from '../frame/NotHere';
 import { PageTop } from '../parts/PageTop';
-import { SETTINGS } from '../router';
 import { words } from '../words';
 import { CertificateSection } from './CertificateSection';
 import { RepositorySection } from './RepositorySection';
@@ -11,6 +10,7 @@ import { TokensSection } from './TokensSection';
 import { UsersSection } from './UsersSection';
 
 const { settings: say } = words;
+const SETTINGS = ['repository', 'users', 'tokens', 'certificate'] as const;
 
 const SECTIONS = {
   repository: RepositorySection,

@@ -4,7 +4,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { Refusal } from '../api/refusal';
-import type { Role, Token } from '../api/types';
+import type { Role, Token } from '../api/wire';
 import { newId } from '../api/uuid';
 import { AskDialog } from '../parts/AskDialog';
 import { CopyLine } from '../parts/CopyLine';

@@ -4,7 +4,7 @@ import KeyIcon from '@patternfly/react-icons/dist/esm/icons/key-icon';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { tokensQuery } from '../api/queries';
-import type { Token } from '../api/types';
+import type { Token } from '../api/wire';
 import { ActionMenu } from '../parts/ActionMenu';
 import { actionOf } from '../parts/ActionButton';
 import { Nothing } from '../parts/Nothing';

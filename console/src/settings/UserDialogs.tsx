@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { Refusal } from '../api/refusal';
-import type { Role, User } from '../api/types';
+import type { Role, User } from '../api/wire';
 import { newId } from '../api/uuid';
 import { AskDialog } from '../parts/AskDialog';
 import { TextField } from '../parts/TextField';

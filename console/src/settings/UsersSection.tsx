@@ -3,7 +3,7 @@ import { Button } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { usersQuery } from '../api/queries';
-import type { User } from '../api/types';
+import type { User } from '../api/wire';
 import { ActionMenu } from '../parts/ActionMenu';
 import { actionOf } from '../parts/ActionButton';
 import { Reading } from '../parts/Reading';

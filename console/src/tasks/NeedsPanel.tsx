@@ -4,7 +4,7 @@
 import { Alert, Button } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { machineQuery, versionQuery } from '../api/queries';
-import type { Machine, Task } from '../api/types';
+import type { Machine, Task } from '../api/wire';
 import { LinkButton } from '../parts/LinkButton';
 import { PowerLabel } from '../parts/StateLabel';
 import { FinalizeButton } from '../layers/FinalizeButton';

@@ -1,5 +1,5 @@
 // The steps of a task, in order, each with its state and its latest note.
-import type { Step } from '../api/types';
+import type { Step } from '../api/wire';
 import { words } from '../words';
 
 const { tasks: say } = words;

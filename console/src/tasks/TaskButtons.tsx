@@ -1,7 +1,7 @@
 // Cancel, or try again: what the server allows with this task now.
 import { useState } from 'react';
 import { asked, client } from '../api/client';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { words } from '../words';

@@ -1,7 +1,7 @@
 // A task in full: what a person must do, steps, progress, what went wrong, and what can be done with it.
 import { Alert } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { Facts } from '../parts/Facts';
 import { LinkButton } from '../parts/LinkButton';
 import { When } from '../parts/When';

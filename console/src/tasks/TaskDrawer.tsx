@@ -5,7 +5,7 @@ import AngleUpIcon from '@patternfly/react-icons/dist/esm/icons/angle-up-icon';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect, useRef, type CSSProperties } from 'react';
 import { tasksQuery } from '../api/queries';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { LinkButton } from '../parts/LinkButton';
 import { Reading } from '../parts/Reading';
 import { words } from '../words';

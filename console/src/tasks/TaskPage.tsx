@@ -3,7 +3,7 @@ import { Button, PageSection } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { taskLogQuery, taskQuery } from '../api/queries';
-import type { TaskLogEntry } from '../api/types';
+import type { TaskLogEntry } from '../api/wire';
 import { PageTop } from '../parts/PageTop';
 import { Reading } from '../parts/Reading';
 import { TaskStateLabel } from '../parts/StateLabel';

@@ -1,6 +1,6 @@
 // How far the step that runs now is: a bar, bytes, rate, time left.
 import { Progress, ProgressSize } from '@patternfly/react-core';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { bytes } from '../show/bytes';
 import { span } from '../show/time';
 import { words } from '../words';

@@ -1,6 +1,6 @@
 // What a task found or made: names and values, whatever kind of task it was.
 import type { ReactNode } from 'react';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { Facts, type Fact } from '../parts/Facts';
 import { bytes } from '../show/bytes';
 import { words } from '../words';

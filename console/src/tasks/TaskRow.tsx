@@ -2,7 +2,7 @@
 import { Button } from '@patternfly/react-core';
 import AngleRightIcon from '@patternfly/react-icons/dist/esm/icons/angle-right-icon';
 import { useState } from 'react';
-import type { Task } from '../api/types';
+import type { Task } from '../api/wire';
 import { TaskStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
 import { words } from '../words';

@@ -5,7 +5,7 @@ import { useRef, useState } from 'react';
 import { asked, client } from '../api/client';
 import { connectorsQuery, layerQuery, versionsQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
-import type { AddVersion, Connector, Layer, Version } from '../api/types';
+import type { AddVersion, Connector, Layer, Version } from '../api/wire';
 import { newId } from '../api/uuid';
 import { PageTop } from '../parts/PageTop';
 import { ProblemAlert } from '../parts/ProblemAlert';

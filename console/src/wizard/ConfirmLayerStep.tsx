@@ -1,5 +1,5 @@
 // Confirm and Complete of a new layer. An upload that still runs is shown here as well: Create waits for it.
-import type { NewLayer } from '../api/types';
+import type { NewLayer } from '../api/wire';
 import { Facts } from '../parts/Facts';
 import { TextField } from '../parts/TextField';
 import { SendingLine } from '../parts/UploadField';

@@ -1,5 +1,5 @@
 // Confirm and Complete: all choices on one page, a comment, and the same request for scripts.
-import type { AddVersion, Connector, Layer, Version } from '../api/types';
+import type { AddVersion, Connector, Layer, Version } from '../api/wire';
 import { Facts } from '../parts/Facts';
 import { TextField } from '../parts/TextField';
 import { words } from '../words';

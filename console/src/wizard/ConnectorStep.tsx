@@ -2,7 +2,7 @@
 import { Alert, Button, Radio } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { Connector } from '../api/types';
+import type { Connector } from '../api/wire';
 import { ConnectorDialog } from '../connectors/ConnectorDialog';
 import { useConnectorTest } from '../connectors/useConnectorTest';
 import { ActionButton, actionOf } from '../parts/ActionButton';

@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useRef, useState } from 'react';
 import { asked, client } from '../api/client';
 import { asRefusal } from '../api/refusal';
-import type { NewLayer } from '../api/types';
+import type { NewLayer } from '../api/wire';
 import { useSending } from '../api/uploads';
 import { newId } from '../api/uuid';
 import { PageTop } from '../parts/PageTop';

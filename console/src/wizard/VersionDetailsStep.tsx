@@ -1,7 +1,7 @@
 // Version Details: what the version is called, what it starts from, how large it may get.
 import { FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
 import type { Refusal } from '../api/refusal';
-import type { Layer, Version } from '../api/types';
+import type { Layer, Version } from '../api/wire';
 import { Facts } from '../parts/Facts';
 import { FieldHelp, TextField } from '../parts/TextField';
 import { words } from '../words';

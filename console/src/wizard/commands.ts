@@ -1,5 +1,5 @@
 // Requests written as what a person could type: the command line, and curl. Pure.
-import type { AddVersion, NewLayer } from '../api/types';
+import type { AddVersion, NewLayer } from '../api/wire';
 
 /** A word of a POSIX shell: quoted when it needs to be. */
 export function word(text: string): string {

@@ -4,7 +4,6 @@ export const home = {
   needs: 'Needs you now',
   needsNothing: 'Nothing. What runs is in the task bar below.',
   found: 'What was found',
-  foundLead: 'The server, its repository, and what its connectors need.',
   checkAgain: 'Look again',
   repository: 'Repository',
   free: (bytes: string) => `${bytes} free`,

@@ -62,8 +62,6 @@ export const layers = {
   sizeHelp: 'Data in the newest deployable version',
   storedHelp: 'What its versions added to the repository, compressed',
   changed: 'Changed',
-  inWork: 'Being worked on',
-  more: (name: string) => `Actions for ${name}`,
   versionLine: 'Versions',
   versionLineHelp: 'Oldest first. A line shows which version each one was made from.',
   from: (name: string) => `from ${name}`,

@@ -11,8 +11,6 @@ export const machines = {
   powerOff: 'Power off',
   powerOffTitle: 'Power it off without asking its guest?',
   powerOffText: 'As if the plug were pulled: what the guest has not written yet is lost. Shut down asks the guest first.',
-  morePower: 'More for this machine',
-  name: 'Name',
   layer: 'Layer',
   version: 'Version',
   connector: 'Connector',

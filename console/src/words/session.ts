@@ -14,7 +14,6 @@ export const session = {
   toSignIn: 'Go to sign-in',
   signIn: 'Sign in',
   signInLead: 'Operating-system images as layers with versions.',
-  slowed: (seconds: string) => `Too many tries. Wait ${seconds} seconds, then try again.`,
   version: (version: string) => `Shale ${version}`,
   changePassword: 'Change password',
   oldPassword: 'Old password',

@@ -70,7 +70,6 @@ export const settings = {
   understood: 'I have copied it',
   deleteToken: (name: string) => `Delete the token ${name}?`,
   deleteTokenText: 'What uses it is refused from now on.',
-  certificate: 'Certificate',
   certificateLead: 'What this server shows to browsers and scripts.',
   selfMade: 'Made by this server itself at its first start: browsers warn until you replace it or trust it.',
   subject: 'Subject',

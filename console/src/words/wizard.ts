@@ -12,9 +12,7 @@ export const wizard = {
   sameBy: 'The same by',
   cli: 'Command line',
   curl: 'curl',
-  summary: 'Your choices',
   confirm: 'Confirm and Complete',
-  optional: 'optional',
   createLayer: {
     title: 'Create OS Layer',
     finish: 'Create Layer',
