@@ -190,7 +190,7 @@ fn id(n: u32) -> Tag {
 
 fn origin(disk: &dyn Disk, n: u32) -> Origin<'_> {
     let serve = ServeCommand { program: "/bin/false".into(), args: Vec::new() };
-    Origin { id: id(n), disk, since: &|_| None, serve }
+    Origin { id: id(n), disk, since: &|_| None, total: &|_| {}, serve }
 }
 
 fn spec(disk: &dyn Disk) -> MachineSpec {

@@ -70,6 +70,8 @@ pub struct Origin<'a> {
     pub disk: &'a dyn Disk,
     /// What differs in it from the disk of another id, if that is known: holes are what both have.
     pub since: &'a dyn Fn(&Tag) -> Option<Box<dyn Disk + 'a>>,
+    /// Told how many bytes `watch` will hear of, once that is known.
+    pub total: &'a dyn Fn(u64),
     /// To be served, read-only, by a process of its own (a platform on this host), grown to the machine's size.
     pub serve: ServeCommand,
 }

@@ -197,13 +197,21 @@ impl Context<'_> {
     /// A watch for long work: told how many *more* bytes are done, it reports progress and answers `Break` when the
     /// task is cancelled. `total` is the work in bytes, when known.
     pub fn watch(&self, total: Option<u64>) -> impl Fn(u64) -> ControlFlow<()> + Sync + '_ {
+        self.watch_until(move || total)
+    }
+
+    /// As [`Context::watch`], where how much work there is becomes known only on the way.
+    pub fn watch_until<'a>(
+        &'a self,
+        total: impl Fn() -> Option<u64> + Sync + 'a,
+    ) -> impl Fn(u64) -> ControlFlow<()> + Sync + 'a {
         let done = AtomicU64::new(0);
         move |more| {
             let done_bytes = done.fetch_add(more, Ordering::Relaxed).saturating_add(more);
             self.link.progressed(Progress {
                 step: self.step.into(),
                 done_bytes,
-                total_bytes: total,
+                total_bytes: total(),
                 note: None,
             });
             if self.canceled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

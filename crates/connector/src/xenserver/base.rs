@@ -136,6 +136,7 @@ pub(super) fn ensure(
     let (vdi, plan, how) = match older(&ours, sr, origin) {
         Some((older, difference)) => {
             let plan = Plan::of(&*difference, true)?;
+            (origin.total)(plan.bytes());
             fits(&storage.record, &plan)?;
             let vdi = clone_of(pool, under_way, older, origin)?;
             let sent = send(pool, tag, &vdi, &*difference, &plan, watch);
@@ -144,6 +145,7 @@ pub(super) fn ensure(
         }
         None => {
             let plan = Plan::of(origin.disk, false)?;
+            (origin.total)(plan.bytes());
             fits(&storage.record, &plan)?;
             let vdi = empty(pool, sr, origin)?;
             let sent = send(pool, tag, &vdi, origin.disk, &plan, watch);

@@ -41,7 +41,7 @@ pub fn serve_command(folder: &Path, disk: &Path) -> ServeCommand {
 /// A disk as what machines start from; nothing is known of how it differs from others.
 pub fn origin(disk: &dyn Disk, serve: ServeCommand) -> Origin<'_> {
     let id = Tag::parse("0198b2c4-0000-7000-8000-000000000001").unwrap();
-    Origin { id, disk, since: &|_| None, serve }
+    Origin { id, disk, since: &|_| None, total: &|_| {}, serve }
 }
 
 /// Watches a machine until `is_there` says so; fails the test when it takes too long.

@@ -190,7 +190,7 @@ impl TestDisk {
     }
 
     pub fn origin(&self, number: u32) -> Origin<'_> {
-        Origin { id: id(number), disk: &self.disk, since: &|_| None, serve: no_command() }
+        Origin { id: id(number), disk: &self.disk, since: &|_| None, total: &|_| {}, serve: no_command() }
     }
 }
 

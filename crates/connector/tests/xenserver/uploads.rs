@@ -37,7 +37,7 @@ fn an_upload_that_breaks_is_an_error_and_leaves_nothing_and_the_next_try_is_righ
         // Where space is given out as it is written, a full storage is a broken disk.
         (Fault::SrFull, ErrorKind::Io),
         // The pool says that all is well, and it is not.
-        (Fault::ShortWrite(2 << 20), ErrorKind::Damaged),
+        (Fault::ShortWrite(2 << 20), ErrorKind::Io),
     ];
     for (fault, kind) in table {
         let bench = Bench::new();
@@ -48,6 +48,7 @@ fn an_upload_that_breaks_is_an_error_and_leaves_nothing_and_the_next_try_is_righ
         let made = bench.make(&*connector, &disk);
         let error = made.expect_err(&format!("{fault:?}"));
         assert_eq!(error.kind(), kind, "{fault:?}: {error} {:?}", std::error::Error::source(&error));
+        assert_eq!(kind.retry_later(), kind != ErrorKind::Full, "a task tries it again by itself");
         assert!(bench.base_disks().is_empty(), "{fault:?}");
         bench.is_clean(&*connector);
         bench.make(&*connector, &disk).unwrap();
@@ -218,7 +219,7 @@ fn the_next_version_sends_only_what_differs_from_the_base_disk_that_is_there() {
     let since = |asked: &shale_connector::Tag| -> Option<Box<dyn Disk + '_>> {
         (*asked == id(1)).then(|| Box::new(Difference { old: before.clone(), new: &new }) as Box<dyn Disk>)
     };
-    let origin = Origin { id: id(2), disk: &new.disk, since: &since, serve: no_command() };
+    let origin = Origin { id: id(2), disk: &new.disk, since: &since, total: &|_| {}, serve: no_command() };
     let how = connector.ensure_disk(&bench.tag, &spec(80 << 20), &origin, &go_on).unwrap();
     assert!(how.contains("differ from an older base disk"), "{how}");
     assert!(bench.bytes(&bench.packaging_disk()) == new.bytes());
