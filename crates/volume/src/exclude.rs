@@ -2,10 +2,10 @@
 //!
 //! ```toml
 //! [linux]                         # or [windows]: the family of the operating system
-//! paths = ["/tmp/**", "/etc/machine-id", "/etc/ssh/ssh_host_*_key*"]
+//! paths = ["tmp/**", "etc/machine-id", "etc/ssh/ssh_host_*_key*"]
 //! ```
 //!
-//! A pattern is a path from the root. `*` is any part of a name, `?` one character, `**` any names, so that `/tmp/**` is
+//! A pattern is a path from the root, without a slash in front. `*` is any part of a name, `?` one character, `**` any names, so that `tmp/**` is
 //! everything in `/tmp` but not the folder itself. On Windows letters match whatever their case. What is in an excluded
 //! folder is excluded too. `exclude.toml` has what every layer starts from; an administrator adds more of the same form.
 
@@ -98,13 +98,13 @@ impl Exclusions {
             toml::from_str(text).map_err(|e| failed(e.message().to_owned()).with_source(e))?;
         self.ignore_case = family == Family::Windows;
         for pattern in listed.remove(&family).map(|listed| listed.paths).unwrap_or_default() {
-            let names =
-                pattern.strip_prefix('/').filter(|names| !names.is_empty() && pattern.len() <= LENGTH);
-            let names =
-                names.ok_or_else(|| failed(format!("'{pattern}' is no path from the root, or too long")))?;
-            let names = names.split('/').map(|name| self.folded(name.as_bytes())).collect::<Vec<_>>();
-            if names.iter().any(Vec::is_empty) {
-                return Err(failed(format!("'{pattern}' has an empty name in it")));
+            let mut names: Vec<_> = pattern.split('/').map(|name| self.folded(name.as_bytes())).collect();
+            if names.iter().any(Vec::is_empty) || pattern.len() > LENGTH {
+                return Err(failed(format!("'{pattern}' is no path without a slash in front, or too long")));
+            }
+            // At the end it stands for at least one name: a folder is not what is in it.
+            if names.last().is_some_and(|last| last == b"**") {
+                names.push(b"*".to_vec());
             }
             self.patterns.push(names);
         }
@@ -134,10 +134,9 @@ impl Exclusions {
     }
 }
 
-/// Whether `names` are what `pattern` says; `**` stands for any number of names, but at the end for at least one.
+/// Whether `names` are what `pattern` says; `**` stands for any number of names.
 fn matches(pattern: &[Vec<u8>], names: &[&[u8]]) -> bool {
     wild(pattern.len(), names.len(), |at| pattern[at] == b"**", |p, n| name_matches(&pattern[p], names[n]))
-        && !(pattern.last().is_some_and(|last| last == b"**") && names.len() < pattern.len())
 }
 
 fn name_matches(pattern: &[u8], name: &[u8]) -> bool {
@@ -228,19 +227,21 @@ mod tests {
             Exclusions::default().with(Family::Linux, &text).unwrap()
         };
         for (pattern, path, expected) in [
-            ("/a/*/c", "a/b/c", true),
-            ("/a/*/c", "a/b/c/d", true),
-            ("/a/*/c", "a/b/x/c", false),
-            ("/a/**/c", "a/c", true),
-            ("/a/**/c", "a/b/x/c", true),
-            ("/a/**", "a", false),
-            ("/a/**", "a/b/c", true),
-            ("/**/*.pyc", "usr/lib/x.pyc", true),
-            ("/**/*.pyc", "x.pyc", true),
-            ("/*a*b*", "xxaxxbxx", true),
-            ("/*a*b*", "xxbxxaxx", false),
-            ("/a?c", "abc", true),
-            ("/a?c", "ac", false),
+            ("a/*/c", "a/b/c", true),
+            ("a/*/c", "a/b/c/d", true),
+            ("a/*/c", "a/b/x/c", false),
+            ("a/**/c", "a/c", true),
+            ("a/**/c", "a/b/x/c", true),
+            ("a/**", "a", false),
+            ("a/**", "a/b/c", true),
+            ("a/**/c/**", "a/c", false),
+            ("a/**/c/**", "a/c/x", true),
+            ("**/*.pyc", "usr/lib/x.pyc", true),
+            ("**/*.pyc", "x.pyc", true),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b*", "xxbxxaxx", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
         ] {
             assert_eq!(of(pattern).matches(path.as_bytes()), expected, "{pattern} {path}");
         }
@@ -249,7 +250,7 @@ mod tests {
     #[test]
     fn a_text_that_is_not_understood_is_refused() {
         for text in
-            ["paths = 3", "[linux]\npaths = [\"tmp\"]", "[linux]\npaths = [\"/a//b\"]", "[beos]\npaths = []"]
+            ["paths = 3", "[linux]\npaths = [\"/tmp\"]", "[linux]\npaths = [\"a//b\"]", "[beos]\npaths = []"]
         {
             assert!(Exclusions::default().with(Family::Linux, text).is_err(), "{text}");
         }

@@ -106,6 +106,20 @@ fn fill(files: &mut Files, node: u64, stream: &[u8], bytes: &[u8], ranges: &[(u6
     files.fill(node, stream, filling).unwrap();
 }
 
+/// Removes what the next test made.
+fn empty(image: &Image) {
+    image.change(|files| {
+        let root = files.root();
+        let found = files.folder(root).unwrap().into_iter().find(|(name, _)| name == b"folder");
+        let folder = found.unwrap().1.node;
+        for (name, _) in files.folder(folder).unwrap() {
+            files.remove(folder, &name).unwrap();
+        }
+        files.remove(root, b"folder").unwrap();
+        files.remove(root, b"second name").unwrap();
+    });
+}
+
 #[test]
 fn what_is_written_to_ext_is_what_debugfs_shows_and_e2fsck_finds_nothing() {
     for kind in [Made::Ext4, Made::Ext2] {
@@ -162,20 +176,7 @@ fn what_is_written_to_ext_is_what_debugfs_shows_and_e2fsck_finds_nothing() {
         assert_eq!(seen[&b"folder"[..]].facts, facts(0o1777, -1000));
         assert_eq!(seen[&b"folder/file"[..]].attributes[&b"security.capability"[..]], capability);
         assert_eq!(seen[&b"folder/file"[..]].attributes.len(), 4);
-        image.change(|files| {
-            let folder = files
-                .folder(files.root())
-                .unwrap()
-                .into_iter()
-                .find(|(name, _)| name == b"folder")
-                .unwrap()
-                .1;
-            for (name, _) in files.folder(folder.node).unwrap() {
-                files.remove(folder.node, &name).unwrap();
-            }
-            files.remove(files.root(), b"folder").unwrap();
-            files.remove(files.root(), b"second name").unwrap();
-        });
+        empty(&image);
         image.judge();
         assert_eq!(see(&mut image.open()).len(), 2, "only the root and lost+found are left");
     }
