@@ -65,6 +65,33 @@ test('what the server refuses stands at its field', async () => {
   assert.equal(await field(page, 'Version').getAttribute('aria-invalid'), 'true');
 });
 
+test('an upload goes on where it stopped, after a broken line and a reload', async () => {
+  let offsets = [];
+  page.on('request', (sent) => {
+    if (sent.method() === 'PATCH') offsets.push(Number(sent.headers()['upload-offset']));
+  });
+  await page.route('**/api/v1/uploads/*', (route) => (offsets.length > 2 ? route.abort() : route.fallback()));
+  const choose = async () => {
+    const chooser = page.waitForEvent('filechooser');
+    await page.getByRole('button', { name: /^Choose/ }).click();
+    await (await chooser).setFiles(disk.path);
+  };
+  await page.goto('/create-os-layer');
+  await page.getByLabel('Layer Name').fill('Uploaded twice');
+  await field(page, 'Version').fill('1.0');
+  await page.getByRole('button', { name: 'Next' }).click();
+  await choose();
+  await page.getByText('no answer, trying again').waitFor();
+  page.once('dialog', (dialog) => void dialog.accept());
+  await page.reload();
+  await page.getByText(/tiny\.raw: 12 % are on the server/).waitFor();
+  await page.unrouteAll();
+  offsets = [];
+  await choose();
+  await page.getByText('128 MiB of 128 MiB').waitFor();
+  assert.equal(offsets[0], 16 * 1024 * 1024);
+});
+
 test('a page that is open while the server restarts says so, comes back, and shows what happens after', async () => {
   await page.goto('/layers/os');
   await page.getByRole('link', { name: 'Tiny Linux' }).waitFor();

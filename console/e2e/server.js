@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,7 +86,25 @@ export class Server {
     await this.run();
   }
 
+  /** What the API answers on the server's own socket. */
+  async ask(method, path) {
+    const options = { socketPath: join(this.data, 'shaled.sock'), method, path: `/api/v1${path}` };
+    return new Promise((answered, failed) => {
+      const asking = request(options, (response) => {
+        let text = '';
+        response.on('data', (part) => (text += part));
+        response.on('end', () => answered(JSON.parse(text)));
+      });
+      asking.on('error', failed).end();
+    });
+  }
+
+  /** Machines outlive their server: what still waits for a person is cancelled first. */
   async end() {
+    for (const { id } of (await this.ask('GET', '/tasks?state=open')).items) {
+      await this.ask('POST', `/tasks/${id}/cancel`);
+      await this.ask('GET', `/tasks/${id}?wait=30`);
+    }
     await stop(this.child);
     await rm(this.data, { recursive: true, force: true });
   }
