@@ -30,7 +30,24 @@ const SAMPLES: u64 = 64;
 const COMPARED: u64 = 32 << 20;
 
 /// Makes sure that the disk holds what `plan` sent of `disk`. Answers how, in a sentence.
+///
+/// A disk that differs is an error that passes: what was sent is removed, and sent anew with the next try.
 pub(super) fn equal(
+    pool: &Pool,
+    tag: &Tag,
+    vdi: &str,
+    disk: &dyn Disk,
+    plan: &Plan,
+    watch: Watch,
+) -> Result<String> {
+    by_best_way(pool, tag, vdi, disk, plan, watch).map_err(|e| match e.kind() {
+        ErrorKind::Damaged => Error::new(ErrorKind::Io, e.to_string()),
+        _ => e,
+    })
+}
+
+/// Compares by NBD if there is NBD, else by an export. Of the kind `Damaged` is that a disk differs, and nothing else.
+fn by_best_way(
     pool: &Pool,
     tag: &Tag,
     vdi: &str,
