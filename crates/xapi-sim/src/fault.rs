@@ -35,6 +35,8 @@ pub enum Fault {
     ErrorInBody(u64),
     /// A transfer in says 200 and its task says success, but only this many bytes were written.
     ShortWrite(u64),
+    /// A transfer out gives the whole disk, although only what differs from another was asked for.
+    BaseIgnored,
     /// The storage repository counts as full while the call lasts.
     SrFull,
 }

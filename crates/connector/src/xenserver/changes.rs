@@ -198,6 +198,7 @@ fn by_vhd(
             let what = format!("the pool sent a disk of {} bytes instead of {size}", stream.size());
             return Err(Error::new(ErrorKind::Io, what));
         }
+        let rest = missing_blocks(base.is_some(), stream.is_differencing())?;
         let expected = stream.blocks() * stream.block_size();
         let mut spool = Spool::new(pool.memory.folder()?, size, expected)?;
         let mut bytes = Vec::new();
@@ -206,9 +207,21 @@ fn by_vhd(
             spool.put(offset, &bytes)?;
         }
         stream.finish().map_err(broken)?;
-        // Blocks that a whole disk lacks are empty; those that a difference lacks are as they were.
-        Ok(spool.finish(if base.is_some() { Content::Hole } else { Content::Zero }))
+        Ok(spool.finish(rest))
     })
+}
+
+/// What the blocks are that a VHD lacks: empty in a whole disk, as they were in a difference. The VHD itself tells which
+/// it is: a host may send the whole disk although a difference was asked for.
+fn missing_blocks(asked_for_difference: bool, is_difference: bool) -> Result<Content> {
+    match (asked_for_difference, is_difference) {
+        (true, true) => Ok(Content::Hole),
+        (_, false) => Ok(Content::Zero),
+        (false, true) => Err(Error::new(
+            ErrorKind::Io,
+            "the pool sent what differs from some other disk, not the whole disk",
+        )),
+    }
 }
 
 fn by_raw(pool: &Pool, tag: &Tag, disk: &str, size: u64, watch: Watch) -> Result<Spooled> {
@@ -276,6 +289,14 @@ mod tests {
             let (ways, why) = ways(facts);
             assert_eq!((ways.as_slice(), why.len()), (expected, reasons), "{facts:?}");
         }
+    }
+
+    #[test]
+    fn a_vhd_that_was_sent_tells_itself_whether_it_is_whole() {
+        assert_eq!(missing_blocks(true, true).unwrap(), Content::Hole);
+        assert_eq!(missing_blocks(true, false).unwrap(), Content::Zero);
+        assert_eq!(missing_blocks(false, false).unwrap(), Content::Zero);
+        assert_eq!(missing_blocks(false, true).unwrap_err().kind(), ErrorKind::Io);
     }
 
     #[test]

@@ -103,6 +103,23 @@ fn each_way_that_fails_is_followed_by_the_next_and_the_end_is_right() {
 }
 
 #[test]
+fn a_whole_vhd_in_place_of_a_difference_is_taken_for_a_whole_disk() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    let mut expected = worked(&bench, &*connector, &disk);
+    // What the guest discarded is in no block of a whole VHD.
+    let file = bench.sim.disk_file(&bench.packaging_disk()).unwrap();
+    let range = ["--punch-hole", "--offset", "22MiB", "--length", "2MiB"];
+    assert!(std::process::Command::new("fallocate").args(range).arg(file).status().unwrap().success());
+    expected[22 * MIB as usize..24 * MIB as usize].fill(0);
+    bench.fault(EXPORT, 1, Fault::BaseIgnored);
+    let changes = read(&bench, &*connector);
+    assert!(whole(&disk.bytes(), &changes) == expected, "{}", changes.how);
+    assert!(stretches(&*changes.disk, Content::Hole).is_empty());
+}
+
+#[test]
 fn when_vhds_fail_the_whole_disk_is_read_raw() {
     let bench = Bench::new();
     let connector = bench.connect();

@@ -109,7 +109,8 @@ fn give(transfer: &Transfer, connection: &mut Connection, export: &Export) -> Re
     let done = match *format {
         "raw" => transfer::export_raw(&source, &mut out, &watch),
         "tar" => transfer::export_tar(&source, &mut out, &watch),
-        _ => vhd(&source, disk, base.as_ref()).and_then(|vhd| vhd.send(&mut out, &watch)),
+        _ => vhd(&source, disk, base.as_ref().filter(|_| transfer.fault != Some(Fault::BaseIgnored)))
+            .and_then(|vhd| vhd.send(&mut out, &watch)),
     };
     done.map_err(failed)?;
     out.flush().map_err(|_| Failure::new("VDI_IO_ERROR", ["Device I/O errors"]))
