@@ -121,6 +121,23 @@ pub fn label(kind: &str) -> &'static str {
     }
 }
 
+/// Settings that say to whom a kind's secrets are told: where they change, the secrets must be given anew.
+pub fn told_to(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "xenserver" => &["address", "user", "allow_plain_http"],
+        _ => &[],
+    }
+}
+
+/// A platform's disks are whole multiples of this many bytes: a disk of any other size would be rounded up behind our
+/// back.
+pub fn disk_unit(kind: &str) -> u64 {
+    match kind {
+        "xenserver" => 2 << 20,
+        _ => 512,
+    }
+}
+
 /// What a kind of connector wants to be told, in the order to ask for it; `None` when there is no such kind.
 pub fn fields(kind: &str) -> Option<&'static [Field]> {
     match kind {

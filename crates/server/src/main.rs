@@ -9,6 +9,7 @@ use shale_server::{export_disk, http, requests, sweep, tend};
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -39,6 +40,9 @@ struct Serve {
     #[arg(long, env = "SHALE_LISTEN", default_value = "127.0.0.1:8443")]
     listen: String,
 }
+
+/// How long platforms may take to end our sessions when the server stops.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 fn main() -> Result<()> {
     match Cli::parse().command {
@@ -92,7 +96,12 @@ fn serve(args: Serve) -> Result<()> {
             // All at once: whoever waits for a line of it may read no further. Nobody may read it at all.
             let _ = std::io::stdout().write_all(welcome(&socket, &token, &doors).as_bytes());
         };
-        http::serve(app, listen, ready, stopped()).await.map_err(shown)
+        let world = app.world.clone();
+        let served = http::serve(app, listen, ready, stopped()).await.map_err(shown);
+        // A platform that does not answer keeps its session, which ends by itself.
+        let ended = tokio::task::spawn_blocking(move || world.disconnect());
+        let _ = tokio::time::timeout(FAREWELL, ended).await;
+        served
     })?;
     // Steps that still run are cut off here, as a crash would: they go on at the next start.
     runtime.shutdown_background();

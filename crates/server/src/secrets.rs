@@ -52,9 +52,19 @@ impl Secrets {
     pub fn seal(&self, connector: Uuid, kind: &str, mut settings: Value) -> Result<Value> {
         let Value::Object(map) = &mut settings else { return Ok(settings) };
         for name in secret_fields(kind) {
-            if let Some(Value::String(text)) = map.get(name) {
-                let sealed = self.seal_text(&bound_to(connector, name), text)?;
-                map.insert(name.to_owned(), json!({ SEALED: sealed }));
+            match map.get(name) {
+                Some(Value::String(text)) => {
+                    let sealed = self.seal_text(&bound_to(connector, name), text)?;
+                    map.insert(name.to_owned(), json!({ SEALED: sealed }));
+                }
+                // Anything else would be quoted in an error, and so in the log.
+                Some(other) if other.get(SEALED).is_none() => {
+                    return Err(Error::field(
+                        &format!("/settings/{name}"),
+                        format!("The {name} must be text."),
+                    ));
+                }
+                _ => {}
             }
         }
         Ok(settings)
@@ -104,8 +114,28 @@ pub fn hide(kind: &str, mut settings: Value) -> (Value, Vec<String>) {
     (settings, set)
 }
 
+/// Refuses `settings` that use a secret of `stored` for somebody else than it was given for: whoever may change an
+/// address would read the password there.
+pub fn same_recipient(kind: &str, settings: &Value, stored: &Value) -> Result<()> {
+    let Some(changed) =
+        shale_connector::told_to(kind).iter().find(|name| settings.get(**name) != stored.get(**name))
+    else {
+        return Ok(());
+    };
+    let is_old = |name: &&str| {
+        settings.get(*name).is_some_and(|s| s.get(SEALED).is_some() && Some(s) == stored.get(*name))
+    };
+    match secret_fields(kind).find(is_old) {
+        None => Ok(()),
+        Some(name) => {
+            let text = format!("Give the {name} again: it was given for another {changed}.");
+            Err(Error::field(&format!("/settings/{name}"), text))
+        }
+    }
+}
+
 /// The settings, with those secrets of `stored` that they do not mention: what is tried before it is stored need not
-/// tell a password again.
+/// tell a password again, as long as it goes to the same recipient.
 pub fn with_stored(kind: &str, mut settings: Value, stored: &Value) -> Value {
     if let (Value::Object(map), Value::Object(stored)) = (&mut settings, stored) {
         for (name, value) in take_secrets(kind, &mut stored.clone()) {

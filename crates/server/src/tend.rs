@@ -19,8 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Longest time between two looks at a machine.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest time between two looks at a machine where the platform tells of no change.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Pause after a platform did not answer.
+const PAUSE: Duration = Duration::from_secs(15);
 /// How soon a connector that got its first machine is watched.
 const ROUNDS: Duration = Duration::from_secs(3);
 
@@ -67,7 +69,7 @@ fn watch(app: &App, id: Uuid, watched: Watched) {
                 Ok(false) => return,
                 Err(error) => {
                     tracing::warn!(connector = %id, error = chain(&error), "machines could not be looked at");
-                    std::thread::sleep(PATIENCE);
+                    std::thread::sleep(PAUSE);
                 }
             }
         }

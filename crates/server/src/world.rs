@@ -103,6 +103,14 @@ impl World {
         })
     }
 
+    /// Ends the sessions of all connectors: the server ends.
+    pub fn disconnect(&self) {
+        let opened = std::mem::take(&mut *self.connectors.lock().unwrap_or_else(PoisonError::into_inner));
+        for Opened { connector, .. } in opened.into_values() {
+            connector.disconnect();
+        }
+    }
+
     /// Lets go of the connector of a configuration that was deleted, and of all that it kept: on its platform, as far as
     /// that answers, and on this host.
     pub fn forget_connector(&self, row: &ConnectorRow) {

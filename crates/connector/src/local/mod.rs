@@ -27,7 +27,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use folder::{Folder, Record};
 pub use settings::{Accelerator, FIELDS, Settings};
@@ -39,6 +39,9 @@ use crate::{
 
 /// A machine's logs are emptied beyond this.
 const LOG_LIMIT: u64 = 64 << 20;
+
+/// How often machines are listed while something is waited for.
+const ROUND: Duration = Duration::from_secs(5);
 
 /// How a packaging disk is made here.
 const HOW: &str = "Nothing was copied: the machine reads the repository, and writes into an overlay.";
@@ -264,13 +267,23 @@ impl Connector for Local {
     }
 
     fn await_change(&self, patience: Duration) -> Result<()> {
-        let mut processes = Vec::new();
-        for tag in self.inventory()? {
-            processes.extend(power::running(&tag)?);
-            processes.extend(export::of_tag(&tag)?);
+        let deadline = Instant::now() + patience;
+        let mut known: Option<Vec<u32>> = None;
+        loop {
+            let mut processes = Vec::new();
+            for tag in self.inventory()? {
+                processes.extend(power::running(&tag)?);
+                processes.extend(export::of_tag(&tag)?);
+            }
+            let now: Vec<u32> = processes.iter().map(|process| process.pid).collect();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || known.is_some_and(|known| known != now) {
+                return Ok(());
+            }
+            // An end is seen at once; a machine that was started is seen with the next list.
+            process::any_end(&processes, left.min(ROUND));
+            known = Some(now);
         }
-        process::any_end(&processes, patience);
-        Ok(())
     }
 
     fn remove(&self, tag: &Tag) -> Result<()> {

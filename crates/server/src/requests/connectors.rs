@@ -2,12 +2,13 @@
 
 use super::{Actor, audit, permitted, rule};
 use crate::app::App;
-use crate::catalog::{ConnectorRow, Tx, now};
+use crate::catalog::{ConnectorRow, Tx, VersionRow, now};
 use crate::error::{Error, Result};
-use crate::secrets::with_stored;
+use crate::secrets::{same_recipient, with_stored};
 use crate::view::Scene;
 use serde_json::{Value, json};
 use shale_api::{Connector, EditConnector, NewConnector, TryConnector};
+use shale_connector::{Observed, Power, Tag};
 use uuid::Uuid;
 
 /// Makes a connector configuration.
@@ -45,6 +46,7 @@ fn object(settings: Value) -> Value {
 pub async fn edit_connector(app: &App, actor: &Actor, id: Uuid, edit: EditConnector) -> Result<Connector> {
     let mut tx = app.world.catalog.begin().await?;
     let mut row = get(&mut tx, id).await?;
+    let old = row.clone();
     if let Some(name) = edit.name {
         row.name = name;
     }
@@ -59,10 +61,14 @@ pub async fn edit_connector(app: &App, actor: &Actor, id: Uuid, edit: EditConnec
             }
         }
         row.settings = app.world.secrets.seal(id, &row.kind, row.settings)?;
+        same_recipient(&row.kind, &row.settings, &old.settings)?;
     } else if edit.settings.is_some() {
         return Err(Error::field("/settings", "Settings are a JSON object."));
     }
     check(app, &mut tx, &row).await?;
+    let machines = VersionRow::with_machine(&mut tx).await?;
+    let machines = machines.into_iter().filter(|version| version.connector_id == Some(id));
+    still_there(app, &old, &row, machines.map(|version| version.id).collect()).await?;
     row.update(&mut tx).await?;
     audit(&mut tx, actor, "edit_connector", ("connector", id, &row.name), &edit.comment).await?;
     finish(app, tx, row).await
@@ -93,12 +99,46 @@ pub async fn unsaved_connector(app: &App, wanted: TryConnector) -> Result<Connec
         let row = get(&mut app.world.catalog.read().await?, stored).await?;
         if row.kind == wanted.kind {
             settings = with_stored(&row.kind, settings, &row.settings);
+            same_recipient(&row.kind, &settings, &row.settings)?;
             id = row.id;
         }
     }
     let at = now();
     let name = "not stored yet".into();
     Ok(ConnectorRow { id, name, kind: wanted.kind, settings, created_at: at.clone(), updated_at: at })
+}
+
+/// Refuses settings by which machines would be lost: another pool, another host.
+async fn still_there(app: &App, old: &ConnectorRow, new: &ConnectorRow, machines: Vec<Uuid>) -> Result<()> {
+    if old.settings == new.settings || machines.is_empty() {
+        return Ok(());
+    }
+    let (world, old, new) = (app.world.clone(), old.clone(), new.clone());
+    let looked = tokio::task::spawn_blocking(move || {
+        let before = world.connector(&old)?;
+        let trial = world.place.trial()?;
+        // On this host, a connector's folder is where its machines are.
+        let folder = if new.kind == "local" { world.place.connector(new.id) } else { trial.0.clone() };
+        let after = world.open_connector(&new, &folder)?;
+        let is_gone = |id: &Uuid| {
+            let Ok(tag) = Tag::parse(&id.to_string()) else { return false };
+            let there =
+                |seen: shale_connector::Result<Observed>| seen.map(|seen| seen.power != Power::Absent);
+            // Where one of them does not answer, nothing is known.
+            matches!((there(before.observe(&tag)), there(after.observe(&tag))), (Ok(true), Ok(false)))
+        };
+        let lost = machines.iter().any(is_gone);
+        after.disconnect();
+        Ok::<bool, Error>(lost)
+    });
+    match looked.await.map_err(|e| Error::internal("looking for machines failed").because(e))?? {
+        false => Ok(()),
+        true => {
+            let text = "With these settings, packaging machines of this connector could not be found any more: finalize \
+                        or cancel their versions first, or make another connector.";
+            Err(Error::not_allowed(text))
+        }
+    }
 }
 
 async fn get(tx: &mut Tx, id: Uuid) -> Result<ConnectorRow> {

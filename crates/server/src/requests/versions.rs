@@ -44,7 +44,13 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
     packaging_format(&connector, new.packaging_disk.format.as_deref())?;
     let size = shale_model::layer_size(new.max_layer_size_gib, base.virtual_bytes)
         .map_err(|invalid| Error::field("/max_layer_size_gib", invalid))?;
-    let version = editing(&new, layer, base, &connector, size.next_multiple_of(512));
+    let version = editing(
+        &new,
+        layer,
+        base,
+        &connector,
+        size.next_multiple_of(shale_connector::disk_unit(&connector.kind)),
+    );
     version.insert(&mut tx).await?;
     let input = AddVersionInput {
         version_id: new.id,
