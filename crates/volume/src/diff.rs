@@ -72,13 +72,14 @@ pub fn diff(
         regrouped: HashMap::new(),
     };
     let mut changes = BTreeMap::new();
-    for path in old.0.keys() {
+    let is_excluded = |path: &[u8], entry: &Entry| excluded.matches(path, entry.kind == Kind::Folder);
+    for (path, entry) in &old.0 {
         let below_removed = || split(path).is_some_and(|(folder, _)| !is_folder(&new, folder));
-        if !new.0.contains_key(path) && !below_removed() && !excluded.matches(path) {
+        if !new.0.contains_key(path) && !below_removed() && !is_excluded(path, entry) {
             changes.insert(path.clone(), Change::Removed);
         }
     }
-    for (path, entry) in new.0.iter().filter(|(path, _)| !excluded.matches(path)) {
+    for (path, entry) in new.0.iter().filter(|(path, entry)| !is_excluded(path, entry)) {
         told(watch, 0)?;
         let item = work.item(path, entry).map_err(|e| {
             Error::new(e.kind(), format!("'/{}' cannot be compared", show(path))).with_source(e)
@@ -101,7 +102,7 @@ pub(crate) fn told(watch: Watch, bytes: u64) -> Result<()> {
 /// Names of files with several, of those that count.
 fn names<'a>(tree: &'a Tree, excluded: &Exclusions) -> BTreeMap<u64, Vec<&'a [u8]>> {
     let mut names = tree.names();
-    names.values_mut().for_each(|paths| paths.retain(|path| !excluded.matches(path)));
+    names.values_mut().for_each(|paths| paths.retain(|path| !excluded.matches(path, false)));
     names
 }
 

@@ -3,6 +3,7 @@
 //! ```toml
 //! [linux]                         # or [windows]: the family of the operating system
 //! paths = ["tmp/**", "etc/machine-id", "etc/ssh/ssh_host_*_key*"]
+//! files = ["var/log/**"]          # as paths, but folders stay: a service finds the one it logs into
 //! ```
 //!
 //! A pattern is a path from the root, without a slash in front. `*` is any part of a name, `?` one character, `**` any names, so that `tmp/**` is
@@ -71,17 +72,25 @@ fn has(files: &mut Files, path: &[&str], ignore_case: bool) -> Result<bool> {
     Ok(true)
 }
 
+/// Names of a path, with wild cards.
+type Pattern = Vec<Vec<u8>>;
+
 /// Patterns of paths. The default excludes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Exclusions {
-    patterns: Vec<Vec<Vec<u8>>>,
+    paths: Vec<Pattern>,
+    /// Of entries that are no folders.
+    files: Vec<Pattern>,
     ignore_case: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listed {
+    #[serde(default)]
     paths: Vec<String>,
+    #[serde(default)]
+    files: Vec<String>,
 }
 
 impl Exclusions {
@@ -97,32 +106,40 @@ impl Exclusions {
         let mut listed: BTreeMap<Family, Listed> =
             toml::from_str(text).map_err(|e| failed(e.message().to_owned()).with_source(e))?;
         self.ignore_case = family == Family::Windows;
-        for pattern in listed.remove(&family).map(|listed| listed.paths).unwrap_or_default() {
-            let mut names: Vec<_> = pattern.split('/').map(|name| self.folded(name.as_bytes())).collect();
-            if names.iter().any(Vec::is_empty) || pattern.len() > LENGTH {
-                return Err(failed(format!("'{pattern}' is no path without a slash in front, or too long")));
-            }
-            // At the end it stands for at least one name: a folder is not what is in it.
-            if names.last().is_some_and(|last| last == b"**") {
-                names.push(b"*".to_vec());
-            }
-            self.patterns.push(names);
+        let Some(listed) = listed.remove(&family) else { return Ok(self) };
+        for pattern in listed.paths {
+            let pattern = self.pattern(&pattern).ok_or_else(|| failed(bad(&pattern)))?;
+            self.paths.push(pattern);
         }
-        if self.patterns.len() > COUNT {
+        for pattern in listed.files {
+            let pattern = self.pattern(&pattern).ok_or_else(|| failed(bad(&pattern)))?;
+            self.files.push(pattern);
+        }
+        if self.paths.len() + self.files.len() > COUNT {
             return Err(failed(format!("there are more than {COUNT}")));
         }
         Ok(self)
     }
 
+    fn pattern(&self, text: &str) -> Option<Pattern> {
+        let mut names: Pattern = text.split('/').map(|name| self.folded(name.as_bytes())).collect();
+        // At the end it stands for at least one name: a folder is not what is in it.
+        if names.last().is_some_and(|last| last == b"**") {
+            names.push(b"*".to_vec());
+        }
+        (text.len() <= LENGTH && !names.iter().any(Vec::is_empty)).then_some(names)
+    }
+
     /// Whether a path, without a slash in front, is left out.
-    pub fn matches(&self, path: &[u8]) -> bool {
-        if path.is_empty() || self.patterns.is_empty() {
+    pub fn matches(&self, path: &[u8], is_folder: bool) -> bool {
+        if path.is_empty() || (self.paths.is_empty() && self.files.is_empty()) {
             return false;
         }
         let path = self.folded(path);
         let names: Vec<&[u8]> = path.split(|byte| *byte == b'/').collect();
         // What is below an excluded folder is, too: each folder on the way counts.
-        (1..=names.len()).any(|count| self.patterns.iter().any(|pattern| matches(pattern, &names[..count])))
+        let is_below = (1..=names.len()).any(|count| self.paths.iter().any(|p| matches(p, &names[..count])));
+        is_below || (!is_folder && self.files.iter().any(|pattern| matches(pattern, &names)))
     }
 
     fn folded(&self, text: &[u8]) -> Vec<u8> {
@@ -132,6 +149,10 @@ impl Exclusions {
             (false, _) => text.to_vec(),
         }
     }
+}
+
+fn bad(pattern: &str) -> String {
+    format!("'{pattern}' is no path without a slash in front, or too long")
 }
 
 /// Whether `names` are what `pattern` says; `**` stands for any number of names.
@@ -180,7 +201,7 @@ mod tests {
     use super::*;
 
     fn excluded(family: Family, path: &str) -> bool {
-        Exclusions::shipped(family).unwrap().matches(path.as_bytes())
+        Exclusions::shipped(family).unwrap().matches(path.as_bytes(), false)
     }
 
     #[test]
@@ -201,6 +222,14 @@ mod tests {
         {
             assert!(!excluded(Family::Linux, path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_a_service_logs_into_stays() {
+        let shipped = Exclusions::shipped(Family::Linux).unwrap();
+        assert!(!shipped.matches(b"var/log/redis", true));
+        assert!(shipped.matches(b"var/log/redis/redis.log", false));
+        assert!(shipped.matches(b"tmp/folder", true));
     }
 
     #[test]
@@ -243,7 +272,7 @@ mod tests {
             ("a?c", "abc", true),
             ("a?c", "ac", false),
         ] {
-            assert_eq!(of(pattern).matches(path.as_bytes()), expected, "{pattern} {path}");
+            assert_eq!(of(pattern).matches(path.as_bytes(), false), expected, "{pattern} {path}");
         }
     }
 
