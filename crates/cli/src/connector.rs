@@ -10,8 +10,8 @@ use crate::units;
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 use shale_api::{
-    Check, CheckOutcome, Comment, Connector, ConnectorTest, EditConnector, FieldInput, NewConnector,
-    TryConnector,
+    Check, CheckOutcome, Comment, Connector, ConnectorKind, ConnectorTest, EditConnector, FieldInput,
+    NewConnector, TryConnector,
 };
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -36,9 +36,9 @@ pub enum Verb {
         /// Kind of platform, see `shale connector kinds`
         #[arg(long)]
         kind: String,
-        /// A setting of the kind; numbers, true and false are taken as such
+        /// A setting of the kind
         #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-        set: Vec<(String, Value)>,
+        set: Vec<(String, String)>,
         /// A setting whose value stands in a file (- is stdin): for passwords
         #[arg(long, value_name = "KEY=FILE", value_parser = setting_file)]
         set_file: Vec<(String, PathBuf)>,
@@ -55,7 +55,7 @@ pub enum Verb {
         name: Option<String>,
         /// A setting to change
         #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-        set: Vec<(String, Value)>,
+        set: Vec<(String, String)>,
         /// A setting whose value stands in a file (- is stdin): for passwords
         #[arg(long, value_name = "KEY=FILE", value_parser = setting_file)]
         set_file: Vec<(String, PathBuf)>,
@@ -94,7 +94,7 @@ pub enum Verb {
         kind: Option<String>,
         /// A setting of the kind
         #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-        set: Vec<(String, Value)>,
+        set: Vec<(String, String)>,
         /// A setting whose value stands in a file (- is stdin): for passwords
         #[arg(long, value_name = "KEY=FILE", value_parser = setting_file)]
         set_file: Vec<(String, PathBuf)>,
@@ -107,21 +107,26 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         Verb::List => terminal.list::<Connector>(&client.list("/connectors", &[], None)?)?,
         Verb::Show { connector } => terminal.object(&resolve::connector(client, &connector)?)?,
         Verb::Add { name, kind, set, set_file, comment } => {
-            let mut settings: Map<String, Value> = set.into_iter().collect();
+            let known = platform::kind(client, &kind)?;
+            let mut settings = platform::typed(known.as_ref(), set);
             platform::read_files(&mut settings, set_file)?;
-            prepare(client, terminal, &kind, &mut settings)?;
+            if let Some(known) = &known {
+                prepare(client, terminal, known, &mut settings)?;
+            }
             let settings = Value::Object(settings);
             let request = NewConnector { id: Uuid::now_v7(), name, kind, settings, comment };
             terminal.object::<Connector>(&client.create("/connectors", &request)?)?;
         }
         Verb::Edit { connector, name, set, set_file, unset, comment } => {
-            let mut changes: Map<String, Value> = set.into_iter().collect();
+            let found = resolve::connector(client, &connector)?;
+            let known = if set.is_empty() { None } else { platform::kind(client, &found.kind)? };
+            let mut changes = platform::typed(known.as_ref(), set);
             platform::read_files(&mut changes, set_file)?;
             changes.extend(unset.into_iter().map(|key| (key, Value::Null)));
             if name.is_none() && changes.is_empty() {
                 return Err(Failure::usage("Nothing to change: give --name, --set or --unset."));
             }
-            let id = resolve::connector(client, &connector)?.id;
+            let id = found.id;
             let settings = (!changes.is_empty()).then_some(Value::Object(changes));
             let edit = EditConnector { name, settings, comment };
             terminal.object::<Connector>(&client.patch(&format!("/connectors/{id}"), &edit)?)?;
@@ -153,7 +158,8 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
                 None => (None, kind.unwrap_or_default(), json!({})),
             };
             let mut settings: Map<String, Value> = settings.as_object().cloned().unwrap_or_default();
-            settings.extend(set);
+            let known = if set.is_empty() { None } else { platform::kind(client, &kind)? };
+            settings.extend(platform::typed(known.as_ref(), set));
             platform::read_files(&mut settings, set_file)?;
             let wanted = TryConnector { connector_id, kind, settings: Value::Object(settings) };
             platform::choices(client, &wanted, terminal)?;
@@ -167,15 +173,14 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
 fn prepare(
     client: &Client,
     terminal: &Terminal,
-    kind: &str,
+    kind: &ConnectorKind,
     settings: &mut Map<String, Value>,
 ) -> Result<(), Failure> {
-    let Some(kind) = platform::kind(client, kind)? else { return Ok(()) };
     if !kind.fields.iter().any(|field| field.input == FieldInput::Secret) {
         return Ok(());
     }
     if platform::may_ask() {
-        platform::ask_secrets(&kind, settings)?;
+        platform::ask_secrets(kind, settings)?;
     }
     let test = platform::try_out(client, None, &kind.kind, settings)?;
     if !test.ok {
@@ -195,16 +200,10 @@ fn setting_file(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-/// `key=value`; the value is JSON where it reads as a number, a truth value or null, else text.
-fn setting(text: &str) -> Result<(String, Value), String> {
+/// `key=value`.
+fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => {
-            let value = match serde_json::from_str(value) {
-                Ok(parsed @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => parsed,
-                _ => Value::String(value.to_owned()),
-            };
-            Ok((key.to_owned(), value))
-        }
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE".into()),
     }
 }
@@ -269,14 +268,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_numbers_truth_values_or_text() {
-        let value = |text| setting(text).unwrap().1;
-        assert_eq!(setting("memory_mib=4096").unwrap(), ("memory_mib".into(), json!(4096)));
-        assert_eq!(value("forward_ssh=true"), json!(true));
-        assert_eq!(value("accelerator=tcg"), json!("tcg"));
-        assert_eq!(value("name={\"a\":1}"), json!("{\"a\":1}"));
-        assert_eq!(value("empty="), json!(""));
-        assert_eq!(value("text=a=b"), json!("a=b"));
+    fn a_setting_is_a_key_and_whatever_stands_behind_the_first_sign() {
+        assert_eq!(setting("text=a=b").unwrap(), ("text".into(), "a=b".into()));
+        assert_eq!(setting("empty=").unwrap(), ("empty".into(), String::new()));
         assert!(setting("memory_mib").is_err());
         assert!(setting("=1").is_err());
     }

@@ -26,6 +26,23 @@ pub fn kind(client: &Client, name: &str) -> Result<Option<ConnectorKind>, Failur
     Ok(kinds(client)?.into_iter().find(|kind| kind.kind == name))
 }
 
+/// Settings as the kind wants them: numbers and truth values where it wants those, text elsewhere, whatever the text
+/// looks like. What a kind that is not known wants is guessed.
+pub fn typed(kind: Option<&ConnectorKind>, set: Vec<(String, String)>) -> Map<String, Value> {
+    let input = |key: &str| {
+        let fields = kind.map(|kind| kind.fields.as_slice()).unwrap_or_default();
+        fields.iter().find(|field| field.name == key).map(|field| field.input)
+    };
+    let value = |key: &str, text: String| match (input(key), serde_json::from_str(&text)) {
+        (
+            Some(FieldInput::Number | FieldInput::Flag) | None,
+            Ok(parsed @ (Value::Number(_) | Value::Bool(_))),
+        ) => parsed,
+        _ => Value::String(text),
+    };
+    set.into_iter().map(|(key, text)| (key.clone(), value(&key, text))).collect()
+}
+
 /// Whether a person sits at the terminal and may be asked.
 pub fn may_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
@@ -172,5 +189,44 @@ impl View for Choice {
 
     fn sheet(&self) -> Sheet {
         Sheet::default().with("Setting", self.field.clone()).with("Value", self.value.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(name: &str, input: FieldInput) -> ConnectorField {
+        let (label, help) = (name.to_owned(), String::new());
+        ConnectorField {
+            name: name.into(),
+            label,
+            input,
+            options: vec![],
+            required: true,
+            default: None,
+            help,
+        }
+    }
+
+    #[test]
+    fn a_password_of_digits_is_text_and_what_is_to_be_a_number_is_one() {
+        let fields = [
+            ("password", FieldInput::Secret),
+            ("memory_mib", FieldInput::Number),
+            ("template", FieldInput::Found),
+        ];
+        let fields = fields.map(|(name, input)| field(name, input)).to_vec();
+        let kind = ConnectorKind { kind: "pool".into(), label: "Pool".into(), fields };
+        let set = || {
+            [("password", "12345"), ("memory_mib", "4096"), ("template", "2019"), ("other", "true")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .to_vec()
+        };
+        let typed_set = Value::Object(typed(Some(&kind), set()));
+        let expected = json!({ "password": "12345", "memory_mib": 4096, "template": "2019", "other": true });
+        assert_eq!(typed_set, expected);
+        assert_eq!(typed(None, set())["memory_mib"], 4096);
     }
 }
