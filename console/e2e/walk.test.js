@@ -7,7 +7,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { api, field, heading, launch, person, setUp, until } from './browser.js';
+import { api, field, heading, launch, openTaskBar, person, setUp, until } from './browser.js';
 import { inGuest, makeDisk } from './guest.js';
 import { Server } from './server.js';
 
@@ -88,6 +88,7 @@ test('a version is added step by step, and its task asks for a person with butto
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByText('--connector local').waitFor();
   await page.getByLabel('Comment').fill('patch day');
+  await page.getByText('--connector local').scrollIntoViewIfNeeded();
   await picture('confirm');
   await page.getByRole('button', { name: 'Create Version' }).click();
   const bar = page.getByRole('region', { name: 'Task bar' });
@@ -113,6 +114,7 @@ test('the screen shows what the guest says as it boots', async () => {
     return /tiny guest: ?ready/i.test(words);
   });
   await alone.close();
+  await page.getByRole('button', { name: 'Tasks' }).click();
   await picture('screen');
 });
 
@@ -132,7 +134,7 @@ test('the work is done in the guest, and the console shuts it down and finalizes
   await inGuest(machine.ssh, 'echo patched >/disk/data/november && sync');
   await page.getByRole('tab', { name: 'Serial log' }).click();
   await page.getByText('tiny guest: ready').waitFor();
-  const bar = page.getByRole('region', { name: 'Task bar' });
+  const bar = await openTaskBar(page);
   await bar.getByRole('button', { name: 'Shut down' }).click();
   const finalize = bar.getByRole('button', { name: 'Finalize' });
   await until('the guest to be off', async () => (await finalize.getAttribute('aria-disabled')) !== 'true');
@@ -144,6 +146,7 @@ test('the work is done in the guest, and the console shuts it down and finalizes
   await page.getByRole('link', { name: 'Show the version' }).click();
   await page.getByRole('heading', { name: 'Version 1.1 Deployable' }).waitFor();
   await page.getByText('patch day').waitFor();
+  for (const close of await page.getByRole('button', { name: /^Close .*alert/ }).all()) await close.click();
   await picture('layer');
 });
 

@@ -1,7 +1,7 @@
 // The way of a newcomer, each step with what it needs to be done; what is done is ticked.
 import { Card, CardBody, CardTitle } from '@patternfly/react-core';
 import CheckCircleIcon from '@patternfly/react-icons/dist/esm/icons/check-circle-icon';
-import CircleIcon from '@patternfly/react-icons/dist/esm/icons/circle-icon';
+import OutlinedCircleIcon from '@patternfly/react-icons/dist/esm/icons/outlined-circle-icon';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { connectorsQuery, layersQuery, tasksQuery } from '../api/queries';
@@ -54,7 +54,7 @@ export function NextSteps() {
 function Step({ isDone, text, children }: { isDone: boolean; text: string; children: React.ReactNode }) {
   return (
     <li className={isDone ? 'next-step next-step-done' : 'next-step'}>
-      {isDone ? <CheckCircleIcon aria-label={say.done} /> : <CircleIcon aria-hidden />}
+      {isDone ? <CheckCircleIcon aria-label={say.done} /> : <OutlinedCircleIcon aria-hidden />}
       <div>
         {children}
         <p className="quiet">{text}</p>

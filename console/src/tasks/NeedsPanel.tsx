@@ -5,6 +5,7 @@ import { Alert, Button } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { machineQuery, versionQuery } from '../api/queries';
 import type { Machine, Task } from '../api/wire';
+import { useSend } from '../frame/useSend';
 import { LinkButton } from '../parts/LinkButton';
 import { PowerLabel } from '../parts/StateLabel';
 import { FinalizeButton } from '../layers/FinalizeButton';
@@ -28,7 +29,7 @@ export function NeedsPanel({ task, needs }: Props) {
     enabled: Boolean(task.version_id),
     refetchInterval: LOOK_MS,
   });
-  const checking = machine.isFetching || version.isFetching;
+  const check = useSend(() => Promise.all([machine.refetch(), version.refetch()]));
   return (
     <div className="needs">
       <p className="needs-text">
@@ -43,14 +44,7 @@ export function NeedsPanel({ task, needs }: Props) {
       <div className="buttons">
         {machine.data?.has_screen && <ScreenButtons id={machine.data.id} />}
         {machine.data && <PowerButtons machine={machine.data} only={needs.actions} />}
-        <Button
-          variant="secondary"
-          isDisabled={checking}
-          onClick={() => {
-            void machine.refetch();
-            void version.refetch();
-          }}
-        >
+        <Button variant="secondary" isLoading={check.isPending} onClick={() => check.mutate()}>
           {say.checkAgain}
         </Button>
         {version.data && needs.actions.includes('finalize') && <FinalizeButton version={version.data} />}
