@@ -25,14 +25,28 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// References of sessions are as good as passwords while they last.
-fn without_secrets(param: &str) -> &str {
-    if param.starts_with("OpaqueRef:") { "(reference)" } else { param }
+/// References of sessions are as good as passwords while they last; wherever in a text they are.
+fn without_secrets(text: &str) -> String {
+    let (mut shown, mut rest) = (String::new(), text);
+    let first = |text: &str| {
+        let found =
+            ["session_id=", "OpaqueRef:"].into_iter().filter_map(|word| Some((text.find(word)?, word)));
+        found.min()
+    };
+    while let Some((at, word)) = first(rest) {
+        shown += &rest[..at];
+        shown += if word == "session_id=" { "session_id=(reference)" } else { "(reference)" };
+        let value = &rest[at + word.len()..];
+        let end = value.find(|c: char| !c.is_ascii_alphanumeric() && !"-:%_".contains(c));
+        rest = &value[end.unwrap_or(value.len())..];
+    }
+    shown + rest
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let (kind, why) = explain(&fault);
+        let why = without_secrets(&why);
         Self::new(kind, format!("the pool refused {}: {why}", fault.method)).with_source(fault)
     }
 }
@@ -62,7 +76,7 @@ pub(super) fn is_in_use(error: &Error) -> bool {
 
 fn explain(fault: &Fault) -> (ErrorKind, String) {
     let param = |index: usize| fault.params.get(index).map(String::as_str).unwrap_or_default();
-    let all = || fault.params.iter().map(|p| without_secrets(p)).collect::<Vec<_>>().join(", ");
+    let all = || fault.params.join(", ");
     match fault.code.as_str() {
         "SESSION_AUTHENTICATION_FAILED" => (
             ErrorKind::Unsupported,
@@ -134,6 +148,12 @@ mod tests {
         Fault { method: "VDI.clone".into(), code: code.into(), params }.into()
     }
 
+    /// All that an error says.
+    fn error_text(code: &str, param: &str) -> String {
+        let error = error(code, &[param]);
+        format!("{error} {}", std::error::Error::source(&error).unwrap())
+    }
+
     #[test]
     fn codes_become_kinds_that_a_caller_can_act_on() {
         let table = [
@@ -162,5 +182,9 @@ mod tests {
         let error = error("SESSION_INVALID", &["OpaqueRef:0123"]);
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(!source.contains("0123"), "{source}");
+        let inside = "Db(\"OpaqueRef:0a1b-2c\", OpaqueRef:0d) at /x?session_id=OpaqueRef%3A77aa&vdi=1";
+        let text = error_text("INTERNAL_ERROR", inside);
+        assert!(["0a1b", "0d)", "77aa"].iter().all(|secret| !text.contains(secret)), "{text}");
+        assert!(text.contains("session_id=(reference)&vdi=1"), "{text}");
     }
 }
