@@ -16,6 +16,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// Zeros are noted in units of this: a page, which is also a block of most file systems.
 const UNIT: usize = 4096;
+/// Runs that are told apart; a guest that writes each second page would make as many as it likes. What comes after is
+/// kept as data, zeros too.
+const MOST_RUNS: usize = 200_000;
 /// Room that stays free on the server's disk.
 const RESERVE: u64 = 256 << 20;
 
@@ -24,6 +27,7 @@ pub(super) struct Spool {
     file: File,
     size: u64,
     runs: Vec<Extent>,
+    most_runs: usize,
     past_end: bool,
 }
 
@@ -43,7 +47,7 @@ impl Spool {
             );
             return Err(Error::new(ErrorKind::Full, what));
         }
-        Ok(Self { file: unnamed(folder)?, size, runs: Vec::new(), past_end: false })
+        Ok(Self { file: unnamed(folder)?, size, runs: Vec::new(), most_runs: MOST_RUNS, past_end: false })
     }
 
     /// Keeps what is at `offset`. What lies past the end of the disk is left out, and noted if it is not zero.
@@ -52,7 +56,8 @@ impl Spool {
         self.past_end |= bytes[length..].iter().any(|b| *b != 0);
         let (mut at, mut rest) = (offset, &bytes[..length]);
         while !rest.is_empty() {
-            let (content, length) = alike(rest);
+            let is_full = self.runs.len() >= self.most_runs;
+            let (content, length) = if is_full { (Content::Data, rest.len()) } else { alike(rest) };
             let (part, tail) = rest.split_at(length);
             if content == Content::Data {
                 self.file
@@ -206,6 +211,20 @@ mod tests {
         assert_eq!(all.iter().filter(|b| **b != 0).count(), 512 + UNIT + 512);
         assert!(disk.read_at(&mut all, 1).is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+
+    #[test]
+    fn zeros_are_kept_as_data_once_there_are_too_many_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(folder.path(), 64 << 10, 4096).unwrap();
+        spool.most_runs = 4;
+        let each_second: Vec<u8> = (0..64 << 10).map(|at| (at / UNIT % 2) as u8).collect();
+        spool.put(0, &each_second).unwrap();
+        let disk = spool.finish(Content::Hole);
+        assert_eq!(disk.runs.len(), 4);
+        let mut all = vec![0xff; 64 << 10];
+        disk.read_at(&mut all, 0).unwrap();
+        assert!(all == each_second);
     }
 
     #[test]
