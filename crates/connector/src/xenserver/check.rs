@@ -50,7 +50,8 @@ fn failed(name: &str, error: &Error) -> Check {
 /// All lines; the first that makes the others senseless is the last.
 pub(super) fn all(pool: &Pool) -> Vec<Check> {
     let mut lines = Vec::new();
-    if let Err(e) = pool.access() {
+    // What is known of earlier is no answer: the pool is asked by a new connection.
+    if let Err(e) = pool.ask_anew() {
         lines.push(not_connected(pool, &e));
         return lines;
     }

@@ -137,6 +137,12 @@ impl Pool {
         Err(last.unwrap_or_else(|| Error::new(ErrorKind::Io, "the pool gave no answer")))
     }
 
+    /// Asks the pool something by a new connection, as nobody who was connected before can.
+    pub fn ask_anew(&self) -> Result<()> {
+        held(&self.idle).clear();
+        self.call("pool.get_all_records", &[]).map(drop)
+    }
+
     /// Who is to be asked; logs in if need be.
     pub fn access(&self) -> Result<Access> {
         let mut link = held(&self.link);

@@ -1,8 +1,12 @@
 //! The connector's test, line by line, and what there is to choose from.
 
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
 use shale_connector::{Check, Outcome};
 use xapi_sim::value::Value;
+use xapi_sim::{Fault, Rule};
 
 use crate::bench::Bench;
 
@@ -152,5 +156,64 @@ fn templates_and_storages_are_offered_with_what_helps_to_choose() {
     for choice in &choices {
         let chosen = bench.connect_with(|s| s[choice.field] = choice.value.clone().into());
         assert!(chosen.test().iter().all(|check| check.outcome != Outcome::Failed), "{choice:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_went_down_after_it_answered_is_told_to_be_down() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    assert_eq!(line(&connector.test(), "reach").outcome, Outcome::Ok);
+    bench.sim.fault(Rule::always("*", Fault::Refuse));
+    assert_eq!(line(&connector.test(), "reach").outcome, Outcome::Failed);
+    bench.sim.clear_faults();
+    assert_eq!(line(&connector.test(), "reach").outcome, Outcome::Ok);
+}
+
+#[test]
+fn a_certificate_that_changed_after_it_was_confirmed_is_told_with_the_new_one() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    let pool = Doorway::to(&bench.sim.tls_url());
+    let connector = bench.connect_with(|s| s["address"] = pool.url.clone().into());
+    assert_eq!(line(&connector.test(), "certificate").outcome, Outcome::Ok);
+    pool.lead_to(&other.sim.tls_url());
+    let checks = connector.test();
+    let check = line(&checks, "certificate");
+    assert_eq!(check.outcome, Outcome::Failed);
+    assert_eq!(check.fix.as_ref().unwrap().value, other.fingerprint());
+}
+
+/// An address behind which another pool may come to be.
+struct Doorway {
+    url: String,
+    target: Arc<Mutex<String>>,
+}
+
+impl Doorway {
+    fn to(url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let this = Self {
+            url: format!("https://{}", listener.local_addr().unwrap()),
+            target: Arc::new(Mutex::new(url.to_owned())),
+        };
+        let target = this.target.clone();
+        std::thread::spawn(move || {
+            for from in listener.incoming() {
+                let from = from.unwrap();
+                let address = target.lock().unwrap().strip_prefix("https://").unwrap().to_owned();
+                let to = TcpStream::connect(address).unwrap();
+                for (mut from, mut to) in [(from.try_clone().unwrap(), to.try_clone().unwrap()), (to, from)] {
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Write);
+                    });
+                }
+            }
+        });
+        this
+    }
+
+    fn lead_to(&self, url: &str) {
+        *self.target.lock().unwrap() = url.to_owned();
     }
 }
