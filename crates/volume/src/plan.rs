@@ -10,13 +10,17 @@
 //! the higher one's metadata wins, which is no conflict unless it differs in more than times. A file that takes the place
 //! of a folder takes away what lower layers put below it. A removal by a lower layer yields to whatever a higher one puts
 //! at that place or below.
+//!
+//! On NTFS names that differ in case only are one name: a layer's entry is spelled as the disk or a lower layer spells it.
+//! A layer that itself has both spellings (it renamed one, or has a folder with case) keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::delta::{Body, Change, Content, Delta, Item, Streams};
 use crate::files::{Facts, Kind, show};
-use crate::tree::{Tree, split};
+use crate::known::Known;
+use crate::tree::{Tree, join, split};
 
 /// A change and the layer it comes from: its place in the order, 0 the lowest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +82,14 @@ impl fmt::Display for Conflict {
 
 /// What `layers`, the lowest first, do to a file system that is as `base`. All are of its kind.
 pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
+    let respelled: Vec<Delta>;
+    let mut spelled = layers.to_vec();
+    if layers.iter().any(|delta| delta.kind == Known::Ntfs) {
+        let mut spelling = Spelling::of(base);
+        respelled = layers.iter().map(|delta| spelling.of_delta(delta)).collect();
+        spelled = respelled.iter().collect();
+    }
+    let layers = &spelled[..];
     let mut plan = Plan::default();
     for (layer, delta) in layers.iter().enumerate() {
         for (path, change) in &delta.changes {
@@ -87,6 +99,70 @@ pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
     plan.name_anew(layers);
     plan.drop_missing(base);
     plan
+}
+
+/// How paths are spelled: without case to how it was first.
+struct Spelling(HashMap<String, Vec<u8>>);
+
+impl Spelling {
+    fn of(base: &Tree) -> Self {
+        Self(base.0.keys().map(|path| (folded(path), path.clone())).collect())
+    }
+
+    /// The delta with paths spelled as they were before.
+    fn of_delta(&mut self, delta: &Delta) -> Delta {
+        let mut count: HashMap<String, usize> = HashMap::new();
+        delta.changes.keys().for_each(|path| *count.entry(folded(path)).or_default() += 1);
+        let mut spell = |path: &[u8]| match count.get(&folded(path)) {
+            Some(2..) => path.to_vec(),
+            _ => self.spell(path),
+        };
+        let mut changes = BTreeMap::new();
+        let mut firsts = Vec::new();
+        for (path, change) in &delta.changes {
+            let mut change = change.clone();
+            if let Change::Put(Item { body: Body::NameOf(first), .. }) = &mut change {
+                *first = spell(first);
+                firsts.push((spell(path), first.clone()));
+            }
+            changes.insert(spell(path), change);
+        }
+        // A first name must come first in its new spelling, too; otherwise the names change their parts.
+        for (path, first) in firsts.into_iter().filter(|(path, first)| path < first) {
+            let body = |changes: &BTreeMap<Vec<u8>, Change>, path: &[u8]| match changes.get(path) {
+                Some(Change::Put(item)) => Some(item.body.clone()),
+                _ => None,
+            };
+            let new = body(&changes, &first).filter(|body| !matches!(body, Body::NameOf(_)));
+            if let (Some(new), Some(Body::NameOf(_))) = (new, body(&changes, &path)) {
+                for (of, change) in &mut changes {
+                    let Change::Put(item) = change else { continue };
+                    if *of == path {
+                        item.body = new.clone();
+                    } else if *of == first || item.body == Body::NameOf(first.clone()) {
+                        item.body = Body::NameOf(path.clone());
+                    }
+                }
+            }
+        }
+        Delta { kind: delta.kind, changes }
+    }
+
+    fn spell(&mut self, path: &[u8]) -> Vec<u8> {
+        if let Some(known) = self.0.get(&folded(path)) {
+            return known.clone();
+        }
+        let spelled = match split(path) {
+            Some((folder, name)) => join(&self.spell(folder), name),
+            None => Vec::new(),
+        };
+        self.0.insert(folded(path), spelled.clone());
+        spelled
+    }
+}
+
+fn folded(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).to_uppercase()
 }
 
 impl Plan {
@@ -265,7 +341,6 @@ fn name_of(item: &Item) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::files::{Attributes, Entry, Stream};
-    use crate::known::Known;
 
     fn item(kind: Kind, mode: u16, body: Body) -> Change {
         let facts = Facts { mode, ..Facts::default() };
@@ -389,5 +464,42 @@ mod tests {
         let plan = plan(&[&delta], &Tree::default());
         assert_eq!(told(&plan), [("whole", 0)]);
         assert_eq!(why(&plan), [("kept", 0, Why::Missing), ("part", 0, Why::Missing)]);
+    }
+
+    #[test]
+    fn on_ntfs_names_that_differ_in_case_are_one() {
+        let ntfs = |changes: &[(&str, Change)]| Delta { kind: Known::Ntfs, ..delta(changes) };
+        let first =
+            ntfs(&[("Apps", folder()), ("Apps/Tool.dll", file(1)), ("windows/system32/x.dll", file(2))]);
+        let second = ntfs(&[("APPS", folder()), ("APPS/tool.DLL", file(3)), ("APPS/other", file(4))]);
+        let there = base(&[("Windows", Kind::Folder), ("Windows/System32", Kind::Folder)]);
+        let plan = plan(&[&first, &second], &there);
+        let expected = [("Apps", 1), ("Apps/Tool.dll", 1), ("Apps/other", 1), ("Windows/System32/x.dll", 0)];
+        assert_eq!(told(&plan), expected);
+        assert_eq!(why(&plan), [("Apps/Tool.dll", 0, Why::BothChange)]);
+    }
+
+    #[test]
+    fn a_layer_that_changes_the_case_of_a_name_does_so() {
+        let renamed = Delta { kind: Known::Ntfs, ..delta(&[("Name", file(1)), ("name", Change::Removed)]) };
+        let plan = plan(&[&renamed], &base(&[("name", Kind::File)]));
+        assert_eq!(told(&plan), [("Name", 0), ("name", 0)]);
+    }
+
+    #[test]
+    fn the_first_name_of_a_file_comes_first_in_its_new_spelling_too() {
+        let name = |of: &str| item(Kind::File, 0o644, Body::NameOf(of.as_bytes().to_vec()));
+        let layer = Delta {
+            kind: Known::Ntfs,
+            ..delta(&[("A/x", file(1)), ("B/x", name("A/x")), ("C/x", name("A/x"))])
+        };
+        let plan = plan(&[&layer], &base(&[("B", Kind::Folder), ("C", Kind::Folder), ("a", Kind::Folder)]));
+        let body = |path: &[u8]| match &plan.changes[path].change {
+            Change::Put(item) => item.body.clone(),
+            Change::Removed => panic!(),
+        };
+        assert_eq!(body(b"B/x"), Body::New(streams(1)));
+        assert_eq!(body(b"C/x"), Body::NameOf(b"B/x".to_vec()));
+        assert_eq!(body(b"a/x"), Body::NameOf(b"B/x".to_vec()));
     }
 }
