@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::pool::Pool;
 use super::record::{self, Host, PoolRecord, SessionRecord, Vif};
+use super::trust::Rule;
 use super::{fault, labels, nbd, place};
 use crate::{Check, Choice, Error, ErrorKind, Firmware, Fix, Outcome, Result};
 
@@ -87,15 +88,16 @@ fn not_connected(pool: &Pool, error: &Error) -> Check {
 }
 
 fn certificate(pool: &Pool) -> Check {
-    match (pool.configured().tls, pool.trust.is_pinned()) {
-        (false, _) => line(
+    match pool.trust.passed() {
+        None => line(
             "certificate",
             Outcome::Warn,
             "none: the connection is in the clear",
             Some("give an address that begins with https://"),
         ),
-        (true, true) => ok("certificate", "it is the one that was confirmed"),
-        (true, false) => ok("certificate", "it is signed by an authority that this server trusts"),
+        Some(Rule::Pinned) => ok("certificate", "it is the one that was confirmed"),
+        Some(Rule::Member) => ok("certificate", "a host of the pool told it, whose own was trusted"),
+        Some(Rule::Signed) => ok("certificate", "it is signed by an authority that this server trusts"),
     }
 }
 

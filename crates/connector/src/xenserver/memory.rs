@@ -24,6 +24,8 @@ use crate::{Error, Result, Tag};
 pub(super) struct KnownPool {
     /// The configured address for which this was found.
     pub address: String,
+    /// The certificates that were confirmed when it was found: what the hosts told is believed no longer than those.
+    pub pins: String,
     /// The pool's UUID.
     pub pool: String,
     /// Address of the coordinator.
@@ -92,9 +94,14 @@ impl Memory {
         Ok(owner)
     }
 
-    /// The pool, if it was found for this address. One that cannot be read is found anew.
-    pub fn pool(&self, address: &str) -> Option<KnownPool> {
-        self.read::<KnownPool>("pool.json").filter(|known| known.address == address)
+    /// The pool, if it was found for this address; without its hosts' certificates if others were confirmed then. One
+    /// that cannot be read is found anew.
+    pub fn pool(&self, address: &str, pins: &str) -> Option<KnownPool> {
+        let mut known = self.read::<KnownPool>("pool.json").filter(|known| known.address == address)?;
+        if known.pins != pins {
+            known.members.iter_mut().for_each(|member| member.fingerprint = None);
+        }
+        Some(known)
     }
 
     /// Remembers the pool.
@@ -170,9 +177,25 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let memory = Memory::in_folder(place.path());
         memory.keep_pool(&KnownPool { address: "a".into(), ..KnownPool::default() }).unwrap();
-        assert!(memory.pool("a").is_some());
-        assert!(memory.pool("b").is_none());
+        assert!(memory.pool("a", "").is_some());
+        assert!(memory.pool("b", "").is_none());
         fs::write(place.path().join("pool.json"), "\0").unwrap();
-        assert!(memory.pool("a").is_none());
+        assert!(memory.pool("a", "").is_none());
+    }
+
+    #[test]
+    fn certificates_of_hosts_are_forgotten_with_the_one_that_vouched_for_them() {
+        let place = tempfile::tempdir().unwrap();
+        let memory = Memory::in_folder(place.path());
+        let member = Member { address: "m".into(), fingerprint: Some("F".into()) };
+        let (address, pins) = ("a".to_owned(), "P".to_owned());
+        memory
+            .keep_pool(&KnownPool { address, pins, members: vec![member], ..KnownPool::default() })
+            .unwrap();
+        assert!(memory.pool("a", "P").unwrap().members[0].fingerprint.is_some());
+        for changed in ["", "Q"] {
+            let member = memory.pool("a", changed).unwrap().members.remove(0);
+            assert_eq!((member.address.as_str(), member.fingerprint), ("m", None), "{changed}");
+        }
     }
 }

@@ -148,7 +148,7 @@ impl Pool {
         let mut link = held(&self.link);
         if !link.loaded {
             link.loaded = true;
-            if let Some(known) = self.memory.pool(&self.settings.address) {
+            if let Some(known) = self.memory.pool(&self.settings.address, &self.trust.pins()) {
                 self.trust.trust_members(fingerprints(&known));
                 link.session = self.memory.session(&self.settings.address, &self.settings.user);
                 link.known = known;
@@ -314,6 +314,7 @@ impl Pool {
         }
         Ok(KnownPool {
             address: self.settings.address.clone(),
+            pins: self.trust.pins(),
             pool: pools.values().next().map(|pool| pool.uuid.clone()).unwrap_or_default(),
             coordinator: at.host.clone(),
             members,

@@ -74,6 +74,17 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// Why a certificate is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// It was confirmed.
+    Pinned,
+    /// A host that was trusted told it.
+    Member,
+    /// An authority signed it.
+    Signed,
+}
+
 /// Which certificates are trusted; what was last refused.
 pub(super) struct Trust {
     verifier: Arc<Verifier>,
@@ -88,6 +99,7 @@ impl Trust {
         let verifier = Arc::new(Verifier {
             pins: pins.iter().copied().collect(),
             members: Mutex::default(),
+            passed: Mutex::default(),
             authorities,
             refused: Mutex::default(),
             provider: provider.clone(),
@@ -114,6 +126,16 @@ impl Trust {
     /// The certificate that was last refused.
     pub fn refused(&self) -> Option<Fingerprint> {
         *held(&self.verifier.refused)
+    }
+
+    /// The fingerprints that were confirmed, divided by commas.
+    pub fn pins(&self) -> String {
+        self.verifier.pins.iter().map(Fingerprint::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    /// By which rule the last certificate passed.
+    pub fn passed(&self) -> Option<Rule> {
+        *held(&self.verifier.passed)
     }
 
     /// Whether certificates are trusted by fingerprint only.
@@ -144,6 +166,7 @@ fn certificates(path: &Path) -> Vec<CertificateDer<'static>> {
 struct Verifier {
     pins: BTreeSet<Fingerprint>,
     members: Mutex<BTreeSet<Fingerprint>>,
+    passed: Mutex<Option<Rule>>,
     authorities: Option<Arc<WebPkiServerVerifier>>,
     refused: Mutex<Option<Fingerprint>>,
     provider: Arc<CryptoProvider>,
@@ -163,7 +186,15 @@ impl ServerCertVerifier for Verifier {
             let authorities = self.authorities.as_ref()?;
             authorities.verify_server_cert(certificate, intermediates, name, ocsp, now).ok()
         };
-        if self.pins.contains(&seen) || held(&self.members).contains(&seen) || is_signed().is_some() {
+        let rule = if self.pins.contains(&seen) {
+            Some(Rule::Pinned)
+        } else if held(&self.members).contains(&seen) {
+            Some(Rule::Member)
+        } else {
+            is_signed().map(|_| Rule::Signed)
+        };
+        if rule.is_some() {
+            *held(&self.passed) = rule;
             return Ok(ServerCertVerified::assertion());
         }
         *held(&self.refused) = Some(seen);

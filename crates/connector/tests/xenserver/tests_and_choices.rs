@@ -37,6 +37,7 @@ fn a_pool_that_has_all_is_told_of_line_by_line() {
         let expected = if check.name == "transfers" { Outcome::Warn } else { Outcome::Ok };
         assert_eq!(check.outcome, expected, "{check:?}");
     }
+    assert!(line(&checks, "certificate").detail.contains("confirmed"));
     assert!(line(&checks, "version").detail.contains("XenServer 8.4.0, XenAPI 2.21"));
     assert!(line(&checks, "pool").detail.contains("2 host(s)"));
     assert!(line(&checks, "template").detail.contains("BIOS"));
@@ -181,6 +182,14 @@ fn a_certificate_that_changed_after_it_was_confirmed_is_told_with_the_new_one() 
     let check = line(&checks, "certificate");
     assert_eq!(check.outcome, Outcome::Failed);
     assert_eq!(check.fix.as_ref().unwrap().value, other.fingerprint());
+}
+
+#[test]
+fn a_certificate_that_is_not_confirmed_any_more_is_not_trusted_for_what_was_told_of_it() {
+    let bench = Bench::new();
+    bench.connect().inventory().unwrap();
+    let unpinned = bench.connect_with(|s| s["fingerprint"] = "".into());
+    assert_eq!(line(&unpinned.test(), "certificate").outcome, Outcome::Failed);
 }
 
 /// An address behind which another pool may come to be.
