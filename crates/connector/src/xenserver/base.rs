@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shale_disk::{Disk, Watch};
 
+use super::belongings::Belongings;
 use super::labels;
 use super::place::Found;
 use super::pool::{Pool, held};
@@ -60,6 +61,12 @@ impl UnderWay {
         Ok(Turn { under_way: self, origin: origin.clone() })
     }
 
+    /// The right to do away with what there is of this origin, unless somebody sends or uses it.
+    pub fn try_enter(&self, origin: &Tag) -> Option<Turn<'_>> {
+        let is_free = held(&self.origins).insert(origin.clone());
+        is_free.then(|| Turn { under_way: self, origin: origin.clone() })
+    }
+
     /// Held from the making of a clone to its marking: in between it looks like a leftover.
     pub fn cloning(&self) -> MutexGuard<'_, ()> {
         held(&self.cloning)
@@ -98,17 +105,48 @@ pub(super) fn is_whole(vdi: &Vdi) -> bool {
         && vdi.other_config.contains_key(labels::SELF)
 }
 
-/// A clone of a base disk of which nothing else is known yet: a crash came before it was marked.
+/// A clone of a base disk of which nothing else is known yet: a crash came before it was marked. Snapshots of base disks,
+/// and copies that have a machine or another name, are people's.
 pub(super) fn is_stray_clone(vdi: &Vdi) -> bool {
     let config = &vdi.other_config;
-    config.contains_key(labels::BASE) && !config.contains_key(labels::TAG) && origin_of(vdi).is_none()
+    let is_unchanged =
+        config.get(labels::BASE).is_some_and(|origin| vdi.name_label == format!("Shale base {origin}"));
+    is_unchanged
+        && !vdi.is_a_snapshot
+        && vdi.vbds.is_empty()
+        && !config.contains_key(labels::TAG)
+        && origin_of(vdi).is_none()
 }
 
-/// All disks of ours, by reference.
-pub(super) fn our_disks(pool: &Pool) -> Result<BTreeMap<String, Vdi>> {
-    let owner = pool.owner()?;
-    let all: BTreeMap<String, Vdi> = record::all(pool.call("VDI.get_all_records", &[])?)?;
-    Ok(all.into_iter().filter(|(_, vdi)| labels::is_owned(&vdi.other_config, &owner)).collect())
+/// Takes base disks out that a machine of somebody has: it may write to them. They are marked, so that they are not
+/// trusted later either; once they are free they are leftovers.
+pub(super) fn leave_to_others(pool: &Pool, ours: &mut Belongings) {
+    let is_taken = |vdi: &Vdi| origin_of(vdi).is_some() && ours.is_held_by_others(vdi);
+    let taken: Vec<String> =
+        ours.disks.iter().filter(|(_, vdi)| is_taken(vdi)).map(|(at, _)| at.clone()).collect();
+    for vdi in taken {
+        distrust(pool, &vdi);
+        ours.disks.remove(&vdi);
+    }
+}
+
+fn distrust(pool: &Pool, vdi: &str) {
+    // Where it cannot be marked now, it is when it is seen next.
+    let _ = pool.call("VDI.remove_from_other_config", &[json!(vdi), json!(labels::STATE)]);
+}
+
+/// An error of a disk that was made from an older base disk: if it differs, the older one is what somebody wrote to, and
+/// the next try does without.
+fn untrusted(pool: &Pool, older: &str, e: Error) -> Error {
+    if e.kind() != ErrorKind::Damaged {
+        return e;
+    }
+    distrust(pool, older);
+    Error::new(
+        ErrorKind::Io,
+        "an older base disk was written to by somebody; it is not used when tried again",
+    )
+    .with_source(e)
 }
 
 /// Makes sure that the origin's base disk is on the storage.
@@ -121,19 +159,27 @@ pub(super) fn ensure(
     watch: Watch,
 ) -> Result<Base> {
     let sr = storage.reference.as_str();
-    let ours = our_disks(pool)?;
+    let mut ours = Belongings::seen(pool)?;
+    leave_to_others(pool, &mut ours);
+    let ours = ours.disks;
     let of_origin =
         || ours.iter().filter(|(_, vdi)| vdi.sr == sr && origin_of(vdi).as_ref() == Some(&origin.id));
     if let Some((vdi, _)) = of_origin().find(|(_, vdi)| is_whole(vdi)) {
-        touch(pool, vdi);
-        let how = "The disk is a clone of its base disk, which was on the storage already; nothing was sent."
-            .into();
-        return Ok(Base { vdi: vdi.clone(), how });
+        match prove::still_equal(pool, vdi, origin.disk, watch) {
+            // Somebody wrote to it: it goes, and is sent anew.
+            Err(e) if e.kind() == ErrorKind::Damaged => {}
+            other => {
+                other?;
+                touch(pool, vdi);
+                let how = "The disk is a clone of its base disk, which was on the storage already; nothing was sent.";
+                return Ok(Base { vdi: vdi.clone(), how: how.into() });
+            }
+        }
     }
     for (vdi, _) in of_origin() {
         cleanup::destroy_disk(pool, vdi)?;
     }
-    let (vdi, plan, how) = match older(&ours, sr, origin) {
+    let (vdi, plan, how, grown_from) = match older(&ours, sr, origin) {
         Some((older, difference)) => {
             let plan = Plan::of(&*difference, true)?;
             (origin.total)(plan.bytes());
@@ -141,7 +187,7 @@ pub(super) fn ensure(
             let vdi = clone_of(pool, under_way, older, origin)?;
             let sent = send(pool, tag, &vdi, &*difference, &plan, watch);
             let how = format!("{} MiB that differ from an older base disk were sent.", mib(plan.bytes()));
-            (unless_failed(pool, vdi, sent)?, plan, how)
+            (unless_failed(pool, vdi, sent)?, plan, how, Some(older))
         }
         None => {
             let plan = Plan::of(origin.disk, false)?;
@@ -150,10 +196,13 @@ pub(super) fn ensure(
             let vdi = empty(pool, sr, origin)?;
             let sent = send(pool, tag, &vdi, origin.disk, &plan, watch);
             let how = format!("{} MiB of data were sent; they stay as a base disk.", mib(plan.bytes()));
-            (unless_failed(pool, vdi, sent)?, plan, how)
+            (unless_failed(pool, vdi, sent)?, plan, how, None)
         }
     };
     let proven = prove::equal(pool, tag, &vdi, origin.disk, &plan, watch).and_then(|by| {
+        if let Some(older) = grown_from {
+            prove::still_equal(pool, &vdi, origin.disk, watch).map_err(|e| untrusted(pool, older, e))?;
+        }
         let uuid = one(pool, &vdi)?.uuid;
         mark(pool, &vdi, origin, &[(labels::STATE, labels::READY), (labels::SELF, &uuid)])?;
         Ok(by)
@@ -314,20 +363,24 @@ fn send(pool: &Pool, tag: &Tag, vdi: &str, disk: &dyn Disk, plan: &Plan, watch: 
 mod tests {
     use super::*;
 
+    const ORIGIN: &str = "0198b2c4-0000-7000-8000-000000000001";
+
     fn vdi(marks: &[(&str, &str)]) -> Vdi {
         let other_config = marks.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Vdi { uuid: "u1".into(), other_config, ..Vdi::default() }
+        Vdi { uuid: "u1".into(), name_label: format!("Shale base {ORIGIN}"), other_config, ..Vdi::default() }
     }
 
     #[test]
     fn a_clone_is_not_taken_for_its_base_disk() {
-        const ORIGIN: &str = "0198b2c4-0000-7000-8000-000000000001";
         let base = [(labels::BASE, ORIGIN), (labels::STATE, labels::READY)];
         let whole = vdi(&[&base[..], &[(labels::SELF, "u1")]].concat());
         assert!(is_whole(&whole) && !is_stray_clone(&whole));
         // As a crash between the clone and its marks leaves it.
         let clone = vdi(&[&base[..], &[(labels::SELF, "another")]].concat());
         assert!(!is_whole(&clone) && is_stray_clone(&clone));
+        assert!(!is_stray_clone(&Vdi { is_a_snapshot: true, ..clone.clone() }), "people's");
+        assert!(!is_stray_clone(&Vdi { vbds: vec!["v".into()], ..clone.clone() }), "people's");
+        assert!(!is_stray_clone(&Vdi { name_label: "mine".into(), ..clone.clone() }), "people's");
         let unfinished = vdi(&[(labels::BASE, ORIGIN), (labels::STATE, labels::MAKING)]);
         assert!(!is_whole(&unfinished) && !is_stray_clone(&unfinished) && origin_of(&unfinished).is_some());
         let packaging = vdi(&[(labels::TAG, ORIGIN)]);

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::base::{self, UnderWay};
+use super::belongings::Belongings;
 use super::pool::Pool;
 use super::record::{self, Vdi, Vm};
-use super::{fault, labels, machine, task};
+use super::{fault, machine, task};
 use crate::{Result, Tag};
 
 /// How long a disk that is in use is waited for: a host lets go of one some seconds after a transfer.
@@ -61,30 +62,29 @@ pub(super) fn destroy_machine(pool: &Pool, reference: &str, vm: &Vm) -> Result<(
     or_gone(when_free(|| pool.run("VM.destroy", &[json!(reference)])))
 }
 
-/// Makes sure that nothing carries the tag: first what uses disks, then snapshots, then disks.
+/// Makes sure that nothing of ours carries the tag: first what uses disks, then snapshots, then disks. Copies that people
+/// made stay.
 pub(super) fn remove(pool: &Pool, tag: &Tag) -> Result<()> {
     for (reference, _) in task::ours(pool)?.into_iter().filter(|(_, found)| found == tag) {
         // A transfer that cannot be stopped now ends by itself when its connection does.
         let _ = pool.call("task.cancel", &[json!(reference)]);
         let _ = pool.call("task.destroy", &[json!(reference)]);
     }
-    for (reference, vm) in machine::all_of(pool, tag)? {
-        destroy_machine(pool, &reference, &vm)?;
+    let seen = Belongings::seen(pool)?;
+    // Snapshots are told by their machine, so they go before it.
+    for (reference, vm, _) in seen.machines().into_iter().filter(|(_, _, found)| found == tag) {
+        destroy_machine(pool, reference, vm)?;
     }
-    let all: BTreeMap<String, Vdi> = record::all(pool.call("VDI.get_all_records", &[])?)?;
-    let mut disks: Vec<(String, Vdi)> =
-        all.into_iter().filter(|(_, vdi)| labels::has_tag(&vdi.other_config, tag)).collect();
-    disks.sort_by_key(|(_, vdi)| !vdi.is_a_snapshot);
-    disks.iter().try_for_each(|(reference, _)| destroy_disk(pool, reference))
+    let mut disks = seen.packaging_disks().into_iter().filter(|(_, _, found)| found == tag);
+    disks.try_for_each(|(reference, _, _)| destroy_disk(pool, reference))
 }
 
 /// Every tag of ours that something on the pool carries.
 pub(super) fn inventory(pool: &Pool) -> Result<Vec<Tag>> {
-    let owner = pool.owner()?;
     let mut tags: BTreeSet<Tag> = task::ours(pool)?.into_iter().map(|(_, tag)| tag).collect();
-    let machines: BTreeMap<String, Vm> = record::all(pool.call("VM.get_all_records", &[])?)?;
-    tags.extend(machines.values().filter_map(|vm| machine::tag_of(vm, &owner)));
-    tags.extend(base::our_disks(pool)?.values().filter_map(|vdi| labels::tag(&vdi.other_config)));
+    let seen = Belongings::seen(pool)?;
+    tags.extend(seen.machines().into_iter().map(|(_, _, tag)| tag));
+    tags.extend(seen.packaging_disks().into_iter().map(|(_, _, tag)| tag));
     Ok(tags.into_iter().collect())
 }
 
@@ -97,11 +97,19 @@ pub(super) fn trim(
     known: &dyn Fn(&Tag) -> bool,
 ) -> Result<Vec<String>> {
     let _cloning = under_way.cloning();
-    let disks = base::our_disks(pool)?;
+    let mut ours = Belongings::seen(pool)?;
+    base::leave_to_others(pool, &mut ours);
+    let disks = ours.disks;
     let mut gone = Vec::new();
     for (reference, why) in surplus(&disks, room, known, &|origin| under_way.has(origin)) {
-        destroy_disk(pool, &reference)?;
         let vdi = &disks[&reference];
+        let origin = base::origin_of(vdi);
+        let turn = origin.as_ref().map(|origin| under_way.try_enter(origin));
+        if matches!(turn, Some(None)) {
+            // Somebody has begun to use it since it was looked at.
+            continue;
+        }
+        destroy_disk(pool, &reference)?;
         gone.push(format!("'{}' ({} MiB): {why}", vdi.name_label, vdi.physical_utilisation.max(0) >> 20));
     }
     Ok(gone)
@@ -124,7 +132,10 @@ fn surplus(
             None => {}
             Some(origin) if is_being_sent(&origin) => {}
             Some(_) if !base::is_whole(vdi) => {
-                surplus.push((reference.clone(), "it was left by an upload that was not finished"));
+                surplus.push((
+                    reference.clone(),
+                    "it was left by an upload that was not finished, or a machine of somebody had it",
+                ));
             }
             Some(origin) if !known(&origin) => {
                 surplus.push((reference.clone(), "the version that it is for is gone"));
@@ -145,6 +156,7 @@ fn surplus(
 
 #[cfg(test)]
 mod tests {
+    use super::super::labels;
     use super::*;
 
     #[test]

@@ -4,16 +4,15 @@
 //!   base disk ──clone──▶ disk ──resize──▶ ──partition table moved──▶ ──CBT on──▶ ──snapshot──▶ ready
 //! ```
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 use shale_disk::{Watch, table};
 
 use super::base::{self, UnderWay};
+use super::belongings::{self, Belongings};
 use super::pool::Pool;
-use super::record::{self, Map, Vdi};
+use super::record::{self, Map, Vdi, Vm};
 use super::sparse::Plan;
-use super::{cleanup, labels, place, prove, transfer};
+use super::{cleanup, fault, labels, place, prove, transfer};
 use crate::{Error, ErrorKind, MachineSpec, Origin, Result, Tag};
 
 /// What is there for a tag.
@@ -33,22 +32,46 @@ impl Disks {
 
     /// The disks that carry this tag.
     pub fn of(pool: &Pool, tag: &Tag) -> Result<Self> {
-        let all: BTreeMap<String, Vdi> = record::all(pool.call("VDI.get_all_records", &[])?)?;
-        let mut disks = Self::default();
-        for (reference, vdi) in all.into_iter().filter(|(_, vdi)| labels::has_tag(&vdi.other_config, tag)) {
-            match vdi.is_a_snapshot {
-                // Snapshots that people take of the machine carry the same marks, but not this state.
-                true if labels::is_ready(&vdi.other_config)
-                    && vdi.other_config.contains_key(labels::REFERENCE) =>
-                {
-                    disks.reference = Some((reference, vdi));
-                }
-                true => {}
-                false => disks.disk = Some((reference, vdi)),
+        let seen = Belongings::seen(pool)?;
+        let machines = seen.machines();
+        let is_it = |vm: &Vm| !vm.is_a_snapshot && labels::is_ready(&vm.other_config);
+        let machine = machines.iter().find(|(_, vm, found)| found == tag && is_it(vm));
+        let disk = match machine {
+            Some((_, vm, _)) => {
+                let boots = belongings::boot_disk(pool, vm)?;
+                boots.filter(|at| seen.disks.get(at).is_some_and(|v| labels::has_tag(&v.other_config, tag)))
             }
-        }
-        Ok(disks)
+            None => the_only(&seen, tag)?,
+        };
+        // Snapshots that people take of the machine carry the same marks, but not this one.
+        let is_reference = |vdi: &Vdi| {
+            vdi.is_a_snapshot
+                && labels::is_ready(&vdi.other_config)
+                && vdi.other_config.contains_key(labels::REFERENCE)
+        };
+        let mut tagged = seen.packaging_disks().into_iter().filter(|(_, _, found)| found == tag);
+        let reference = tagged.find(|(_, vdi, _)| is_reference(vdi));
+        Ok(Self {
+            reference: reference.map(|(reference, vdi, _)| (reference.to_owned(), vdi.clone())),
+            disk: disk.and_then(|at| seen.disks.get(&at).cloned().map(|vdi| (at, vdi))),
+        })
     }
+}
+
+/// The packaging disk while there is no machine that tells which one it is.
+fn the_only(seen: &Belongings, tag: &Tag) -> Result<Option<String>> {
+    let tagged =
+        seen.packaging_disks().into_iter().filter(|(_, vdi, found)| found == tag && !vdi.is_a_snapshot);
+    let mut tagged: Vec<&str> = tagged.map(|(reference, _, _)| reference).collect();
+    if tagged.len() > 1 {
+        let what = format!(
+            "{} disks on the storage are marked as the disk of the machine {tag}, since somebody copied it; delete the \
+             copies, or cancel and start anew",
+            tagged.len()
+        );
+        return Err(Error::new(ErrorKind::Damaged, what));
+    }
+    Ok(tagged.pop().map(str::to_owned))
 }
 
 /// The size that was asked for when the disk was made: the storage may have made it larger.
@@ -95,15 +118,22 @@ pub(super) fn ensure(
     }
     // Held until the clone is there, so that the base disk is not let go of in between.
     let _turn = under_way.enter(&origin.id, watch)?;
-    let base = base::ensure(pool, under_way, tag, &sr, origin, watch)?;
     let marks = marks(pool, tag, spec, labels::MAKING)?;
-    let disk = base::marked_clone(pool, under_way, &base.vdi, &marks)?;
+    let cloned = || -> Result<(String, String)> {
+        let base = base::ensure(pool, under_way, tag, &sr, origin, watch)?;
+        Ok((base::marked_clone(pool, under_way, &base.vdi, &marks)?, base.how))
+    };
+    let (disk, how) = match cloned() {
+        // Base disks may be deleted at any time: without, it is sent.
+        Err(e) if fault::is_gone(&e) => cloned()?,
+        other => other?,
+    };
     let made = finish(pool, tag, spec, origin, &disk, watch);
     if made.is_err() {
         // What stays now is removed by the next try, or by the undoing of the job.
         let _ = cleanup::remove(pool, tag);
     }
-    made.map(|()| base.how)
+    made.map(|()| how)
 }
 
 fn finish(

@@ -3,15 +3,16 @@
 //! | on | keys |
 //! |---|---|
 //! | all | `shale:owner` |
-//! | machine | `shale:tag`, `shale:state`, `shale:powered_on` |
+//! | machine | `shale:tag`, `shale:state`, `shale:self`, `shale:powered_on` |
 //! | packaging disk | `shale:tag`, `shale:state`, `shale:size` |
 //! | its snapshot | the same, `shale:reference` |
 //! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used` |
 //!
 //! A task of ours tells owner and tag in its description, which it has from the beginning.
 //!
-//! A clone or a snapshot begins with all that is written on its original. So a base disk is one only when `shale:self`
-//! is its own UUID, and what else a clone carries is replaced at once.
+//! A clone or a snapshot begins with all that is written on its original. So a machine or a base disk is
+//! one only when `shale:self` is its own UUID, and what else a clone of ours carries is replaced at once. A packaging disk is
+//! the one that its machine boots from.
 
 use super::record::Map;
 use crate::Tag;
@@ -24,7 +25,7 @@ pub(super) const TAG: &str = "shale:tag";
 pub(super) const STATE: &str = "shale:state";
 /// The origin that a base disk is.
 pub(super) const BASE: &str = "shale:base";
-/// The disk's own UUID.
+/// The machine's or base disk's own UUID.
 pub(super) const SELF: &str = "shale:self";
 /// When a base disk was last used, in seconds since 1970.
 pub(super) const USED: &str = "shale:used";
@@ -61,6 +62,11 @@ pub(super) fn tag(config: &Map) -> Option<Tag> {
 /// Whether it carries this tag.
 pub(super) fn has_tag(config: &Map, tag: &Tag) -> bool {
     config.get(TAG).is_some_and(|found| found == tag.as_str())
+}
+
+/// Whether this is what was marked, and no copy of it.
+pub(super) fn is_itself(config: &Map, uuid: &str) -> bool {
+    config.get(SELF).is_some_and(|found| found == uuid)
 }
 
 /// Whether it is whole.

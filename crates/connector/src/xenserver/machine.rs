@@ -14,7 +14,7 @@ use serde_json::json;
 use super::disk::{self, Disks};
 use super::pool::{Pool, held};
 use super::record::{self, Map, NOTHING, Task, Vm, VmMetrics};
-use super::{cleanup, fault, labels, place};
+use super::{belongings, cleanup, fault, labels, place};
 use crate::{Error, ErrorKind, MachineSpec, Observed, Power, Result, Tag};
 
 /// How long a guest's refusal to shut down may take to be told.
@@ -27,20 +27,20 @@ fn provisional_name(owner: &Tag, tag: &Tag) -> String {
     format!("shale {owner} {tag}")
 }
 
-/// The tag of a machine of ours. Templates that people made of our machines are theirs.
+/// The tag of a machine of ours. Copies of our machines, and templates that people made of them, are theirs.
 pub(super) fn tag_of(vm: &Vm, owner: &Tag) -> Option<Tag> {
     let config = &vm.other_config;
-    if vm.is_a_template && !vm.is_a_snapshot && labels::is_ready(config) {
+    if vm.is_a_snapshot || vm.is_a_template && labels::is_ready(config) {
         return None;
     }
     if labels::is_owned(config, owner) {
-        return labels::tag(config);
+        return labels::tag(config).filter(|_| labels::is_itself(config, &vm.uuid));
     }
     Tag::parse(vm.name_label.strip_prefix(&format!("shale {owner} "))?).ok()
 }
 
-/// All machines with this tag, and snapshots of them.
-pub(super) fn all_of(pool: &Pool, tag: &Tag) -> Result<Vec<(String, Vm)>> {
+/// All machines with this tag, whole or not.
+fn all_of(pool: &Pool, tag: &Tag) -> Result<Vec<(String, Vm)>> {
     let owner = pool.owner()?;
     let all: BTreeMap<String, Vm> = record::all(pool.call("VM.get_all_records", &[])?)?;
     Ok(all.into_iter().filter(|(_, vm)| tag_of(vm, &owner).as_ref() == Some(tag)).collect())
@@ -48,9 +48,8 @@ pub(super) fn all_of(pool: &Pool, tag: &Tag) -> Result<Vec<(String, Vm)>> {
 
 /// The machine with this tag, whole.
 pub(super) fn find(pool: &Pool, tag: &Tag) -> Result<Option<(String, Vm)>> {
-    let is_it = |vm: &Vm| {
-        !vm.is_a_snapshot && labels::has_tag(&vm.other_config, tag) && labels::is_ready(&vm.other_config)
-    };
+    let owner = pool.owner()?;
+    let is_it = |vm: &Vm| tag_of(vm, &owner).as_ref() == Some(tag) && labels::is_ready(&vm.other_config);
     let known = held(&pool.machines).get(tag).cloned();
     if let Some(reference) = known {
         match pool.call("VM.get_record", &[json!(reference)]).and_then(record::one::<Vm>) {
@@ -87,7 +86,7 @@ pub(super) fn ensure(pool: &Pool, tag: &Tag, spec: &MachineSpec) -> Result<()> {
     if find(pool, tag)?.is_some() {
         return Ok(());
     }
-    for (reference, vm) in all_of(pool, tag)?.into_iter().filter(|(_, vm)| !vm.is_a_snapshot) {
+    for (reference, vm) in all_of(pool, tag)? {
         cleanup::destroy_machine(pool, &reference, &vm)?;
     }
     let template = place::template(pool)?;
@@ -99,6 +98,8 @@ pub(super) fn ensure(pool: &Pool, tag: &Tag, spec: &MachineSpec) -> Result<()> {
     marks.extend(labels::owned(&owner));
     marks.insert(labels::TAG.into(), tag.to_string());
     marks.insert(labels::STATE.into(), labels::MAKING.into());
+    let made: Vm = record::one(pool.call("VM.get_record", &[json!(vm)])?)?;
+    marks.insert(labels::SELF.into(), made.uuid);
     pool.call("VM.set_other_config", &[json!(vm), json!(marks)])?;
     dress(pool, &vm, &template.record, spec)?;
     let vbd = json!({
@@ -244,8 +245,7 @@ pub(super) fn cut(pool: &Pool, reference: &str) -> Result<()> {
 /// How the machine stands.
 pub(super) fn observe(pool: &Pool, tag: &Tag) -> Result<Observed> {
     let Some((_, vm)) = find(pool, tag)? else { return Ok(Observed::absent()) };
-    let disk = place::disks(pool, &vm)?.into_iter().map(|vbd| vbd.vdi).find(|vdi| vdi != NOTHING);
-    let vdi = match disk {
+    let vdi = match belongings::boot_disk(pool, &vm)? {
         Some(disk) => {
             match pool.call("VDI.get_record", &[json!(disk)]).and_then(record::one::<record::Vdi>) {
                 Ok(vdi) => Some(vdi),
@@ -363,12 +363,13 @@ mod tests {
             (labels::OWNER, owner.as_str()),
             (labels::TAG, tag.as_str()),
             (labels::STATE, labels::READY),
+            (labels::SELF, "u1"),
         ]);
-        let vm = Vm { other_config: marked, ..Vm::default() };
+        let vm = Vm { uuid: "u1".into(), other_config: marked, ..Vm::default() };
         assert_eq!(tag_of(&vm, &owner), Some(tag.clone()));
         assert_eq!(tag_of(&vm, &tag), None, "another server's");
         assert_eq!(tag_of(&Vm { is_a_template: true, ..vm.clone() }, &owner), None);
-        assert_eq!(tag_of(&Vm { is_a_template: true, is_a_snapshot: true, ..vm }, &owner), Some(tag.clone()));
+        assert_eq!(tag_of(&Vm { uuid: "u2".into(), ..vm }, &owner), None, "a copy");
         let new = Vm { name_label: provisional_name(&owner, &tag), is_a_template: true, ..Vm::default() };
         assert_eq!(tag_of(&new, &owner), Some(tag));
         assert_eq!(tag_of(&Vm { name_label: "shale".into(), ..Vm::default() }, &owner), None);

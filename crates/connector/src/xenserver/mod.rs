@@ -18,13 +18,14 @@
 //! | `sparse`, `transfer`, `prove`, `base`, `disk` | a disk gets there |
 //! | `machine`, `screen` | the machine |
 //! | `bitmap`, `nbd`, `spool`, `changes` | what changed comes back |
-//! | `cleanup` | all goes |
+//! | `belongings`, `cleanup` | what is ours, and that it goes |
 //! | `check` | the test, and the choices |
 //!
 //! Nothing is kept of a machine here: it is found on the pool by its tag.
 
 mod address;
 mod base;
+mod belongings;
 mod bitmap;
 mod certificate;
 mod changes;

@@ -46,6 +46,20 @@ pub(super) fn equal(
     })
 }
 
+/// Makes sure, as far as a sample by NBD tells, that a disk that was proven once still holds what `disk` does. Where there
+/// is no NBD, it is believed.
+pub(super) fn still_equal(pool: &Pool, vdi: &str, disk: &dyn Disk, watch: Watch) -> Result<()> {
+    let places = nbd::places(pool, vdi).unwrap_or_default();
+    if places.is_empty() {
+        return Ok(());
+    }
+    let plan = Plan::of(disk, false)?;
+    match cleanup::when_free(|| by_nbd(&places, disk, &plan, watch)) {
+        Err(e) if matches!(e.kind(), ErrorKind::Damaged | ErrorKind::Stopped) => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// Compares by NBD if there is NBD, else by an export. Of the kind `Damaged` is that a disk differs, and nothing else.
 fn by_best_way(
     pool: &Pool,

@@ -108,6 +108,7 @@ pub(super) struct Vbd {
     pub vdi: String,
     #[serde(rename = "type")]
     pub kind: String,
+    pub userdevice: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -146,6 +147,7 @@ pub(super) struct Vm {
     pub is_a_template: bool,
     pub is_default_template: bool,
     pub is_a_snapshot: bool,
+    pub snapshot_of: String,
     pub is_control_domain: bool,
     pub resident_on: String,
     pub other_config: Map,

@@ -212,3 +212,66 @@ fn a_disk_deleted_by_somebody_is_told() {
     connector.remove(&bench.tag).unwrap();
     bench.is_clean(&*connector);
 }
+
+#[test]
+fn copies_that_people_make_of_a_machine_are_theirs_and_are_not_taken_for_it() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    bench.make(&*connector, &disk).unwrap();
+    run_once(&bench, &*connector);
+    let (machine, own) = (bench.machine(), bench.packaging_disk());
+    let administrator = Administrator::of(&bench.settings());
+    administrator.call("VM.snapshot", &[json!(machine), json!("before")]);
+    administrator.call("VM.copy", &[json!(machine), json!("a copy"), json!("OpaqueRef:NULL")]);
+    let clone = administrator.call("VM.clone", &[json!(machine), json!("a clone")]);
+    let template = administrator.call("VM.clone", &[json!(machine), json!("a template")]);
+    administrator.call("VM.set_is_a_template", &[template, json!(true)]);
+    administrator.call("VM.snapshot", &[clone, json!("of a clone")]);
+    let before: Vec<String> = bench.disks().into_iter().map(|(vdi, _, _)| vdi).collect();
+
+    let file = std::fs::File::options().write(true).open(bench.sim.disk_file(&own).unwrap()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[7; 512], 0).unwrap();
+    // Another connector has to find it, among its copies.
+    let connector = bench.connect();
+    assert_eq!(connector.observe(&bench.tag).unwrap().name, "tiny");
+    let changes = connector.open_changes(&bench.tag, &go_on).unwrap();
+    let mut read = vec![0; 512];
+    changes.disk.read_at(&mut read, 0).unwrap();
+    assert_eq!(read, [7; 512]);
+    drop(changes);
+
+    connector.remove(&bench.tag).unwrap();
+    assert!(connector.inventory().unwrap().is_empty());
+    let mut names: Vec<String> = bench
+        .sim
+        .all("VM")
+        .into_values()
+        .map(|vm| vm["name_label"].text().to_owned())
+        .filter(|name| {
+            name.starts_with("a ") || name.starts_with("of ") || name == "before" || name == "tiny"
+        })
+        .collect();
+    names.sort();
+    assert_eq!(names, ["a clone", "a copy", "a template", "of a clone"]);
+    // The base disk, and one disk of each of the four.
+    let after: Vec<String> = bench.disks().into_iter().map(|(vdi, _, _)| vdi).collect();
+    assert_eq!(after.len(), 5, "{:?}", bench.disks());
+    assert!(after.iter().all(|vdi| before.contains(vdi)) && !after.contains(&own));
+}
+
+#[test]
+fn of_two_disks_that_could_be_the_machines_none_is_taken() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    let make = || connector.ensure_disk(&bench.tag, &spec(64 << 20), &disk.origin(1), &go_on);
+    make().unwrap();
+    let administrator = Administrator::of(&bench.settings());
+    let copy = administrator.call("VDI.clone", &[json!(bench.packaging_disk()), json!({})]);
+    let refused = make().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Damaged);
+    assert!(refused.to_string().contains("delete the copies"), "{refused}");
+    administrator.call("VDI.destroy", &[copy]);
+    make().unwrap();
+}

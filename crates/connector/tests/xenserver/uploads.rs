@@ -8,6 +8,7 @@ use shale_disk::{Content, Disk, Extent};
 use xapi_sim::{Fault, Rule};
 
 use crate::bench::{Bench, EXPORT, TestDisk, UPLOAD, go_on, id, no_command, spec};
+use crate::outside::Administrator;
 
 #[test]
 fn only_data_is_sent_and_progress_is_told() {
@@ -262,4 +263,71 @@ fn two_machines_of_one_origin_at_once_send_it_once() {
     });
     assert_eq!(hows.iter().filter(|how| how.contains("nothing was sent")).count(), 1, "{hows:?}");
     assert_eq!(bench.base_disks().len(), 1);
+}
+
+#[test]
+fn what_people_make_of_base_disks_is_theirs() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.make(&*connector, &bench.disk()).unwrap();
+    connector.remove(&bench.tag).unwrap();
+    let base = serde_json::json!(bench.base_disks()[0]);
+    let administrator = Administrator::of(&bench.settings());
+    administrator.call("VDI.snapshot", &[base.clone(), serde_json::json!({})]);
+    let clone = administrator.call("VDI.clone", &[base, serde_json::json!({})]);
+    administrator.call("VDI.set_name_label", &[clone, "mine".into()]);
+    assert_eq!(connector.trim(&|_| true).unwrap(), Vec::<String>::new());
+    assert_eq!(connector.trim(&|_| false).unwrap().len(), 1);
+    assert_eq!(bench.disks().len(), 2, "{:?}", bench.disks());
+}
+
+#[test]
+fn a_base_disk_that_goes_while_it_is_used_is_sent_again() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    let gone = ["HANDLE_INVALID", "VDI", "OpaqueRef:1"].map(str::to_owned).to_vec();
+    bench.fault("Async.VDI.clone", 1, Fault::ErrorBefore(gone));
+    bench.make(&*connector, &disk).unwrap();
+    assert!(bench.bytes(&bench.packaging_disk()) == disk.bytes());
+}
+
+#[test]
+fn a_base_disk_that_somebody_booted_is_not_used_any_more_and_goes_when_it_is_free() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    bench.make(&*connector, &disk).unwrap();
+    connector.remove(&bench.tag).unwrap();
+    let base = bench.base_disks()[0].clone();
+    let administrator = Administrator::of(&bench.settings());
+    let vm = administrator.call("VM.clone", &[bench.sim.template(false).into(), "theirs".into()]);
+    let vbd = serde_json::json!({
+        "VM": vm, "VDI": base, "userdevice": "0", "bootable": true, "mode": "RW", "type": "Disk", "unpluggable": false,
+        "empty": false, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {},
+    });
+    let vbd = administrator.call("VBD.create", &[vbd]);
+    let how = bench.make(&*connector, &disk).unwrap();
+    assert!(how.contains("they stay as a base disk"), "{how}");
+    assert_eq!(connector.trim(&|_| true).unwrap(), Vec::<String>::new());
+    assert!(bench.base_disks().contains(&base));
+    administrator.call("VBD.destroy", &[vbd]);
+    assert_eq!(connector.trim(&|_| true).unwrap().len(), 1);
+    assert!(!bench.base_disks().contains(&base));
+}
+
+#[test]
+fn a_base_disk_that_somebody_wrote_to_is_sent_again_where_nbd_shows_it() {
+    let bench = Bench::new();
+    bench.add_nbd();
+    let connector = bench.connect();
+    let disk = bench.disk();
+    bench.make(&*connector, &disk).unwrap();
+    connector.remove(&bench.tag).unwrap();
+    let file = bench.sim.disk_file(&bench.base_disks()[0]).unwrap();
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[9; 4096], 0).unwrap();
+    let how = bench.make(&*connector, &disk).unwrap();
+    assert!(how.contains("they stay as a base disk"), "{how}");
+    assert!(bench.bytes(&bench.packaging_disk()) == disk.bytes());
 }
