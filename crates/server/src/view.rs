@@ -4,7 +4,9 @@
 //! before they act.
 
 use crate::app::App;
-use crate::catalog::{ConnectorRow, LayerRow, TaskRow, TokenRow, Tx, UploadRow, UserRow, VersionRow, Window};
+use crate::catalog::{
+    ConnectorRow, LayerRow, TaskRow, TokenRow, Tx, UploadRow, UserRow, VersionMark, VersionRow,
+};
 use crate::error::{Error, Result};
 use crate::jobs::claims_layer;
 use shale_api as api;
@@ -14,6 +16,7 @@ use shale_model::{
     UserFacts, VersionFacts, VersionState,
 };
 use shale_task::{Ending, State, StepState, Summary};
+use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -67,7 +70,7 @@ impl Scene {
     }
 
     /// What is known of a layer.
-    pub fn layer_facts(&self, layer: &LayerRow, versions: &[VersionRow]) -> LayerFacts {
+    pub fn layer_facts(&self, layer: &LayerRow, versions: &[VersionMark]) -> LayerFacts {
         let deployable = versions.iter().filter(|v| v.state == VersionState::Deployable).count();
         let users = versions.iter().flat_map(|version| users_of(&self.open, version.id));
         LayerFacts {
@@ -80,10 +83,28 @@ impl Scene {
 
     /// A layer as people see it.
     pub async fn layer(&self, tx: &mut Tx, layer: LayerRow) -> Result<api::Layer> {
-        let versions = VersionRow::of_layer(tx, layer.id, &Window::all()).await?;
-        let facts = self.layer_facts(&layer, &versions);
+        let versions = VersionRow::marks(tx, layer.id, layer.id).await?;
+        Ok(self.layer_of(layer, &versions))
+    }
+
+    /// Layers in the order of their ids, as people see them.
+    pub async fn layers(&self, tx: &mut Tx, layers: Vec<LayerRow>) -> Result<Vec<api::Layer>> {
+        let (Some(first), Some(last)) = (layers.first(), layers.last()) else { return Ok(Vec::new()) };
+        let mut of_layer: HashMap<Uuid, Vec<VersionMark>> = HashMap::new();
+        for mark in VersionRow::marks(tx, first.id, last.id).await? {
+            of_layer.entry(mark.layer_id).or_default().push(mark);
+        }
+        let view = |layer: LayerRow| {
+            let versions = of_layer.get(&layer.id).map(Vec::as_slice).unwrap_or_default();
+            self.layer_of(layer, versions)
+        };
+        Ok(layers.into_iter().map(view).collect())
+    }
+
+    fn layer_of(&self, layer: LayerRow, versions: &[VersionMark]) -> api::Layer {
+        let facts = self.layer_facts(&layer, versions);
         let newest = shale_model::default_base(versions.iter().map(|v| (v.id, v.state)));
-        Ok(api::Layer {
+        api::Layer {
             id: layer.id,
             kind: layer.kind,
             name: layer.name,
@@ -94,7 +115,7 @@ impl Scene {
             newest_deployable: newest,
             task_id: job_on(&self.open, layer.id).map(|task| task.id),
             actions: shown("layer", facts.actions()),
-        })
+        }
     }
 
     /// What is known of a version. `machine` is its machine's power, when it has one and that was asked.

@@ -27,7 +27,7 @@ pub use tasks::{TaskFilter, TaskRow};
 pub use tokens::TokenRow;
 pub use uploads::UploadRow;
 pub use users::UserRow;
-pub use versions::{Finished, VersionRow};
+pub use versions::{Finished, VersionMark, VersionRow};
 
 use crate::error::{Error, Result};
 use sqlx::sqlite::{

@@ -42,6 +42,23 @@ pub struct VersionRow {
     pub updated_at: String,
 }
 
+/// As much of a version as its layer's view needs.
+#[derive(Clone, Copy, Debug)]
+pub struct VersionMark {
+    /// Id.
+    pub id: Uuid,
+    /// Its layer.
+    pub layer_id: Uuid,
+    /// Where it is in its life.
+    pub state: VersionState,
+}
+
+impl From<&VersionRow> for VersionMark {
+    fn from(row: &VersionRow) -> Self {
+        Self { id: row.id, layer_id: row.layer_id, state: row.state }
+    }
+}
+
 /// What is known of a version when it is complete.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Finished {
@@ -83,15 +100,20 @@ fn bytes(row: &SqliteRow, column: &str) -> Result<Option<u64>> {
     Ok(value.map(|value| value.max(0) as u64))
 }
 
-fn row(row: SqliteRow) -> Result<VersionRow> {
+/// The state in a row.
+fn state(row: &SqliteRow) -> Result<VersionState> {
     let state: String = row.try_get("state")?;
+    VersionState::parse(&state)
+        .ok_or_else(|| Error::internal(format!("the catalog holds an unknown state {state:?}")))
+}
+
+fn row(row: SqliteRow) -> Result<VersionRow> {
     Ok(VersionRow {
         id: id(&row, "id")?,
         layer_id: id(&row, "layer_id")?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
-        state: VersionState::parse(&state)
-            .ok_or_else(|| Error::internal(format!("the catalog holds an unknown state {state:?}")))?,
+        state: state(&row)?,
         base_version_id: maybe_id(&row, "base_version_id")?,
         connector_id: maybe_id(&row, "connector_id")?,
         machine_name: row.try_get("machine_name")?,
@@ -158,6 +180,18 @@ impl VersionRow {
             .fetch_all(&mut **tx)
             .await?;
         rows.into_iter().map(row).collect()
+    }
+
+    /// The marks of all versions of the layers with ids from `first` to `last`, oldest first.
+    pub async fn marks(tx: &mut Tx, first: Uuid, last: Uuid) -> Result<Vec<VersionMark>> {
+        let query = "SELECT layer_id, id, state FROM versions WHERE layer_id >= $1 AND layer_id <= $2 \
+                     ORDER BY layer_id, id";
+        let rows =
+            sqlx::query(query).bind(first.to_string()).bind(last.to_string()).fetch_all(&mut **tx).await?;
+        let mark = |row: &SqliteRow| {
+            Ok(VersionMark { id: id(row, "id")?, layer_id: id(row, "layer_id")?, state: state(row)? })
+        };
+        rows.iter().map(mark).collect()
     }
 
     /// Versions that may have a packaging machine: those being made on a connector.

@@ -38,10 +38,7 @@ pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<
     let rows = LayerRow::list(&mut tx, which.kind, which.name.as_deref(), &paging.window()?).await?;
     let page = paging.page(rows, |row| row.id.to_string());
     let scene = Scene::read(&mut tx).await?;
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in page.items {
-        items.push(scene.layer(&mut tx, row).await?);
-    }
+    let items = scene.layers(&mut tx, page.items).await?;
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }
 

@@ -3,7 +3,7 @@
 use super::uploads::usable;
 use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
-use crate::catalog::{LayerRow, TaskRow, Tx, UploadRow, VersionRow, Window, now};
+use crate::catalog::{LayerRow, TaskRow, Tx, UploadRow, VersionRow, now};
 use crate::error::{Error, Result};
 use crate::jobs::{DeleteLayerInput, Doomed, ImportInput, reserved};
 use crate::view::{self, Scene};
@@ -176,7 +176,7 @@ pub async fn delete_layer(app: &App, actor: &Actor, id: Uuid, comment: &str) -> 
     let row = LayerRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("layer", id))?;
     let scene = Scene::read(&mut tx).await?;
     layer_free(&scene.open, id, &row.name)?;
-    let versions = VersionRow::of_layer(&mut tx, id, &Window { after: None, limit: i64::MAX }).await?;
+    let versions = VersionRow::marks(&mut tx, id, id).await?;
     permitted(&scene.layer_facts(&row, &versions).actions(), "delete")?;
     let doomed = versions.iter().map(|version| Doomed { id: version.id, state: version.state }).collect();
     for version in &versions {

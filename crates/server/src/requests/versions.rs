@@ -2,7 +2,7 @@
 
 use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
-use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionRow, Window, now};
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionMark, VersionRow, Window, now};
 use crate::error::{Error, Result};
 use crate::jobs::{
     AddVersionInput, DeleteVersionInput, Doomed, ExportInput, FINALIZE, VerifyInput, reserved,
@@ -36,7 +36,8 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
     layer_free(&scene.open, layer, &row.name)?;
     let all = Window { after: None, limit: i64::MAX };
     let versions = VersionRow::of_layer(&mut tx, layer, &all).await?;
-    permitted(&scene.layer_facts(&row, &versions).actions(), "add_version")?;
+    let marks: Vec<VersionMark> = versions.iter().map(VersionMark::from).collect();
+    permitted(&scene.layer_facts(&row, &marks).actions(), "add_version")?;
     let taken = versions.iter().any(|version| version.name == new.name);
     rule("/name", shale_model::version_name(&new.name, taken))?;
     let base = base_of(&new, &versions)?;
