@@ -1,9 +1,21 @@
 //! What the connector calls and reads exists in the XenAPI: its sources against the simulator's table of facts, which is
 //! made from the published data model.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use xapi_sim::facts::{Class, Facts, Role};
+
+/// Fields of a machine whose setters' names are put together.
+const PUT_TOGETHER: [&str; 7] = [
+    "is_a_template",
+    "name_label",
+    "name_description",
+    "tags",
+    "HVM_boot_params",
+    "VCPUs_max",
+    "VCPUs_at_startup",
+];
 
 fn sources() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/xenserver");
@@ -27,7 +39,7 @@ fn literals(source: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn every_method_that_is_called_is_in_the_data_model() {
-    let mut found = std::collections::BTreeSet::new();
+    let mut found = BTreeSet::new();
     for (file, source) in sources() {
         for literal in literals(&source) {
             let literal = literal.strip_prefix("Async.").unwrap_or(literal);
@@ -41,15 +53,7 @@ fn every_method_that_is_called_is_in_the_data_model() {
         }
     }
     // Names that are put together.
-    for field in [
-        "is_a_template",
-        "name_label",
-        "name_description",
-        "tags",
-        "HVM_boot_params",
-        "VCPUs_max",
-        "VCPUs_at_startup",
-    ] {
+    for field in PUT_TOGETHER {
         assert!(class("VM").unwrap().messages.contains_key(&format!("set_{field}")), "{field}");
     }
     for name in ["host", "SR", "network"] {
@@ -108,4 +112,26 @@ fn the_role_that_is_told_to_be_enough_may_make_every_call() {
             assert!(allowed, "{file}: {literal} takes {:?}", message.role);
         }
     }
+}
+
+#[test]
+fn the_rights_that_the_test_looks_for_are_those_that_the_calls_take() {
+    let (_, check) = sources().into_iter().find(|(file, _)| file == "check.rs").unwrap();
+    let list = check.split_once("const RIGHTS").unwrap().1.split_once("];").unwrap().0;
+    let listed: BTreeSet<&str> = literals(list).filter(|right| !right.starts_with("http/")).collect();
+    let without_list = check.replace(list, "");
+    let mut needed = BTreeSet::new();
+    for (file, source) in sources() {
+        let source = if file == "check.rs" { &without_list } else { &source };
+        for literal in literals(source) {
+            let literal = literal.strip_prefix("Async.").unwrap_or(literal);
+            let Some((_, message)) = Facts::get().message(literal) else { continue };
+            // Everybody may read; memory is set only where the settings say so.
+            if message.role > Some(Role::ReadOnly) && literal != "VM.set_memory_limits" {
+                needed.insert(literal.to_owned());
+            }
+        }
+    }
+    needed.extend(PUT_TOGETHER.map(|field| format!("VM.set_{field}")));
+    assert_eq!(listed, needed.iter().map(String::as_str).collect());
 }
