@@ -204,7 +204,10 @@ pub(super) fn ensure(
             prove::still_equal(pool, &vdi, origin.disk, watch).map_err(|e| untrusted(pool, older, e))?;
         }
         let uuid = one(pool, &vdi)?.uuid;
-        mark(pool, &vdi, origin, &[(labels::STATE, labels::READY), (labels::SELF, &uuid)])?;
+        let shared = grown_from.and_then(|older| ours.get(older)).map_or(0, bytes);
+        let taken = plan.bytes().saturating_add(shared).to_string();
+        let whole = [(labels::STATE, labels::READY), (labels::SELF, &uuid), (labels::BYTES, &taken)];
+        mark(pool, &vdi, origin, &whole)?;
         Ok(by)
     });
     let by = match proven {
@@ -265,6 +268,12 @@ fn older<'a>(
 /// When a base disk was last used, in seconds since 1970.
 pub(super) fn used(vdi: &Vdi) -> u64 {
     vdi.other_config.get(labels::USED).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Bytes that a base disk takes on the storage, with what it shares.
+pub(super) fn bytes(vdi: &Vdi) -> u64 {
+    let told = vdi.other_config.get(labels::BYTES).and_then(|text| text.parse().ok());
+    told.unwrap_or_else(|| vdi.physical_utilisation.max(0).unsigned_abs())
 }
 
 fn touch(pool: &Pool, vdi: &str) {

@@ -96,6 +96,7 @@ pub(super) fn trim(
     room: u64,
     known: &dyn Fn(&Tag) -> bool,
 ) -> Result<Vec<String>> {
+    task::sweep(pool)?;
     let _cloning = under_way.cloning();
     let mut ours = Belongings::seen(pool)?;
     base::leave_to_others(pool, &mut ours);
@@ -110,7 +111,7 @@ pub(super) fn trim(
             continue;
         }
         destroy_disk(pool, &reference)?;
-        gone.push(format!("'{}' ({} MiB): {why}", vdi.name_label, vdi.physical_utilisation.max(0) >> 20));
+        gone.push(format!("'{}' ({} MiB): {why}", vdi.name_label, base::bytes(vdi) >> 20));
     }
     Ok(gone)
 }
@@ -146,7 +147,7 @@ fn surplus(
     kept.sort_by_key(|(_, vdi)| std::cmp::Reverse(base::used(vdi)));
     let mut sum = 0u64;
     for (reference, vdi) in kept {
-        sum = sum.saturating_add(vdi.physical_utilisation.max(0).unsigned_abs());
+        sum = sum.saturating_add(base::bytes(vdi));
         if sum > room || room == 0 {
             surplus.push((reference.clone(), "base disks may not take more space"));
         }
@@ -169,9 +170,11 @@ mod tests {
                 (labels::STATE, state.into()),
                 (labels::SELF, uuid.clone()),
                 (labels::USED, used.into()),
+                // A clone of another: the storage tells of little.
+                (labels::BYTES, "10".into()),
             ];
             let other_config = marks.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-            (format!("r{n}"), Vdi { uuid, other_config, physical_utilisation: 10, ..Vdi::default() })
+            (format!("r{n}"), Vdi { uuid, other_config, physical_utilisation: 1, ..Vdi::default() })
         };
         let disks = BTreeMap::from([
             disk(1, labels::READY, "100"),

@@ -2,13 +2,14 @@
 //!
 //! | on | keys |
 //! |---|---|
-//! | all | `shale:owner` |
+//! | all, tasks too | `shale:owner` |
 //! | machine | `shale:tag`, `shale:state`, `shale:self`, `shale:powered_on` |
 //! | packaging disk | `shale:tag`, `shale:state`, `shale:size` |
 //! | its snapshot | the same, `shale:reference` |
-//! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used` |
+//! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used`, `shale:bytes` |
 //!
-//! A task of ours tells owner and tag in its description, which it has from the beginning.
+//! The task of a transfer tells owner and tag in its description, which it has from the beginning; other tasks carry
+//! `shale:owner` soon after.
 //!
 //! A clone or a snapshot begins with all that is written on its original. So a machine or a base disk is
 //! one only when `shale:self` is its own UUID, and what else a clone of ours carries is replaced at once. A packaging disk is
@@ -29,6 +30,8 @@ pub(super) const BASE: &str = "shale:base";
 pub(super) const SELF: &str = "shale:self";
 /// When a base disk was last used, in seconds since 1970.
 pub(super) const USED: &str = "shale:used";
+/// Bytes that a base disk takes: where a clone shares blocks, the storage tells only of those that it does not.
+pub(super) const BYTES: &str = "shale:bytes";
 /// The size that was asked for, in bytes: storage may round it up.
 pub(super) const SIZE: &str = "shale:size";
 /// On the snapshot that changes are told from.

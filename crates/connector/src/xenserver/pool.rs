@@ -10,7 +10,7 @@
 //!             └ broken half-way: a question is asked again; of a deed, the caller is told
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) struct Pool {
     idle: Mutex<Vec<Connection>>,
     /// Where machines were found last.
     pub machines: Mutex<BTreeMap<Tag, String>>,
+    /// Tasks whose end is waited for.
+    pub awaited: Mutex<BTreeSet<String>>,
     names: Mutex<BTreeMap<String, String>>,
 }
 
@@ -81,6 +83,7 @@ impl Pool {
             link: Mutex::default(),
             idle: Mutex::default(),
             machines: Mutex::default(),
+            awaited: Mutex::default(),
             names: Mutex::default(),
             settings,
             memory,

@@ -190,6 +190,7 @@ pub(super) struct Task {
     pub result: String,
     pub error_info: Vec<String>,
     pub name_description: String,
+    pub other_config: Map,
 }
 
 #[derive(Debug, Default, Deserialize)]

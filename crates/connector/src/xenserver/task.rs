@@ -1,21 +1,24 @@
 //! Tasks on the pool: what takes long runs as one, and so do transfers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shale_disk::Watch;
 
-use super::fault;
-use super::pool::{Pool, fault_of_task};
+use super::pool::{Pool, fault_of_task, held};
 use super::record::{self, Task};
+use super::{fault, labels};
 use crate::{Error, ErrorKind, Result, Tag};
 
 /// How long the pool waits with its answer when nothing happens, in seconds.
 const WAIT: f64 = 20.0;
 /// How much longer than that it may be silent.
 const SLACK: Duration = Duration::from_secs(100);
+/// How long anything may take that runs as a task: the copy of a large disk on slow storage.
+const LONGEST: Duration = Duration::from_secs(6 * 3600);
 
 /// What happened, as `event.from` tells it.
 #[derive(Debug, Default, Deserialize)]
@@ -38,12 +41,50 @@ impl Pool {
     pub fn run(&self, method: &str, params: &[Value]) -> Result<String> {
         let task = self.call(&format!("Async.{method}"), params)?;
         let task = task.as_str().unwrap_or_default();
-        // While nobody knows whether it has ended, the pool must go on telling that it runs.
-        let ended = wait(self, task, method, &|_| std::ops::ControlFlow::Continue(()))?;
+        held(&self.awaited).insert(task.to_owned());
+        let ended = self.ended(task, method);
+        held(&self.awaited).remove(task);
+        let ended = ended?;
         // One that cannot be destroyed is forgotten by the pool after an hour.
         let _ = self.call("task.destroy", &[json!(task)]);
         ended
     }
+
+    /// Waits for the end of a task, which is marked first: should this server end before, the task is found again.
+    fn ended(&self, task: &str, method: &str) -> Result<Result<String>> {
+        let owner = self.owner()?;
+        let mark = [json!(task), json!(labels::OWNER), json!(owner.as_str())];
+        // One without mark is forgotten by the pool after an hour.
+        let _ = self.call("task.add_to_other_config", &mark);
+        let deadline = Instant::now() + LONGEST;
+        let patience =
+            |_| if Instant::now() < deadline { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+        wait(self, task, method, &patience).map_err(|e| match e.kind() {
+            ErrorKind::Stopped => {
+                let hours = LONGEST.as_secs() / 3600;
+                let what = format!(
+                    "{method} has not ended on the pool within {hours} hours; look at its tasks there"
+                );
+                Error::new(ErrorKind::Timeout, what)
+            }
+            _ => e,
+        })
+    }
+}
+
+/// Takes tasks of ours away that have ended and that nobody here waits for: another run of this server began them.
+pub(super) fn sweep(pool: &Pool) -> Result<()> {
+    let owner = pool.owner()?;
+    let all: BTreeMap<String, Task> = record::all(pool.call("task.get_all_records", &[])?)?;
+    let has_ended = |task: &Task| !matches!(task.status.as_str(), "pending" | "cancelling");
+    for (task, seen) in &all {
+        let is_ours = labels::is_owned(&seen.other_config, &owner) && !held(&pool.awaited).contains(task);
+        if is_ours && has_ended(seen) {
+            // One that cannot be destroyed is forgotten by the pool after an hour.
+            let _ = pool.call("task.destroy", &[json!(task)]);
+        }
+    }
+    Ok(())
 }
 
 /// A task of ours for one transfer; it is destroyed when dropped.

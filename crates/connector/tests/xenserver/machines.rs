@@ -3,7 +3,7 @@
 use serde_json::json;
 use shale_connector::{ErrorKind, Firmware, MachineSpec, Power};
 use shale_disk::Disk;
-use xapi_sim::{Fault, value::Value};
+use xapi_sim::{Fault, Rule, value::Value};
 
 use crate::bench::{Bench, TestDisk, go_on, run_once, spec};
 use crate::outside::Administrator;
@@ -274,4 +274,20 @@ fn of_two_disks_that_could_be_the_machines_none_is_taken() {
     assert!(refused.to_string().contains("delete the copies"), "{refused}");
     administrator.call("VDI.destroy", &[copy]);
     make().unwrap();
+}
+
+#[test]
+fn tasks_that_were_left_on_the_pool_are_swept() {
+    let bench = Bench::new();
+    let connector = bench.connect();
+    bench.sim.fault(Rule::always("task.destroy", Fault::Refuse));
+    bench.make(&*connector, &bench.disk()).unwrap();
+    bench.sim.clear_faults();
+    let left = || {
+        let tasks = bench.sim.all("task").into_values();
+        tasks.filter(|task| task["other_config"].member("shale:owner").is_some()).count()
+    };
+    assert!(left() > 0);
+    bench.connect().trim(&|_| true).unwrap();
+    assert_eq!(left(), 0);
 }

@@ -225,6 +225,12 @@ fn the_next_version_sends_only_what_differs_from_the_base_disk_that_is_there() {
     assert!(how.contains("differ from an older base disk"), "{how}");
     assert!(bench.bytes(&bench.packaging_disk()) == new.bytes());
     assert_eq!(bench.base_disks().len(), 2);
+    // What it shares with the older one counts, too.
+    let taken = |base: &String| {
+        let config = &bench.sim.all("VDI")[base]["other_config"];
+        config.member("shale:bytes").unwrap().text().parse::<u64>().unwrap()
+    };
+    assert!(bench.base_disks().iter().all(|base| taken(base) > 5 << 20));
 }
 
 #[test]
