@@ -77,6 +77,14 @@ impl Client {
         matches!(self.address, Address::Unix(_))
     }
 
+    /// Where the console is. By the socket, its address is not known: it is where the server listens unless told otherwise.
+    pub fn console(&self) -> &str {
+        match &self.address {
+            Address::Unix(_) => "https://localhost:8443",
+            Address::Https(url) => url,
+        }
+    }
+
     /// A command for people to run next, as they would type it for the same server.
     pub fn command(&self, rest: &str) -> String {
         format!("{} {rest}", self.command)

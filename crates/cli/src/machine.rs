@@ -93,7 +93,7 @@ pub enum Verb {
         #[arg(long, default_value = "")]
         comment: String,
     },
-    /// Print the socket of the machine's screen (VNC)
+    /// Print where the machine's screen is: a socket on the server's host (VNC), or its page in the console
     Screen {
         #[command(flatten)]
         machine: MachineRef,
@@ -160,9 +160,17 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Screen { machine } => {
             let machine = machine.find(client)?;
-            let socket = machine.vnc_socket.as_deref().ok_or_else(|| no_such_door(&machine, "screen"))?;
-            terminal.print(&format!("{socket}\n"))?;
-            terminal.note("On the server's host, point a VNC viewer at this unix socket.");
+            match machine.vnc_socket.as_deref() {
+                Some(socket) => {
+                    terminal.print(&format!("{socket}\n"))?;
+                    terminal.note("On the server's host, point a VNC viewer at this unix socket.");
+                }
+                None if machine.has_screen => {
+                    terminal.print(&format!("{}/machines/{}/screen\n", client.console(), machine.id))?;
+                    terminal.note("It is on another host: open this page of the console in a browser.");
+                }
+                None => return Err(no_such_door(&machine, "screen")),
+            }
         }
     }
     Ok(Exit::Ok)
