@@ -3,14 +3,15 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use shale_connector::{Connector, Power, Result};
+use shale_connector::{Connector, Origin, Power, Result, Tag};
+use shale_disk::Disk;
 use xapi_sim::{Fault, Rule};
 
 #[allow(dead_code, reason = "the other tests of this connector use the rest")]
 #[path = "xenserver/bench.rs"]
 mod bench;
 
-use bench::{Bench, TestDisk, go_on, whole};
+use bench::{Bench, Difference, TestDisk, go_on, id, no_command, spec, whole};
 
 /// How often a step is tried, as a task does.
 const TRIES: u32 = 4;
@@ -23,6 +24,42 @@ enum Caller {
 }
 
 const CALLERS: [Caller; 3] = [Caller::GoesOn, Caller::GivesUp, Caller::Crashes];
+
+/// What there is on the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scene {
+    /// As little as there can be.
+    Bare,
+    /// Disks are read by NBD, changes by changed blocks.
+    Nbd,
+    /// An older base disk, of which the difference is known.
+    Older,
+}
+
+const SCENES: [Scene; 3] = [Scene::Bare, Scene::Nbd, Scene::Older];
+
+/// The origin that the older base disk is.
+fn older_id() -> Tag {
+    id(2)
+}
+
+fn older_disk(bench: &Bench) -> TestDisk {
+    TestDisk::new(&bench.folder, "older.raw", 8 << 20, &[(0, 300_000, 1), (4 << 20, 5000, 3)])
+}
+
+impl Scene {
+    fn set(self, bench: &Bench) {
+        match self {
+            Self::Bare => {}
+            Self::Nbd => bench.add_nbd(),
+            Self::Older => {
+                let (connector, older) = (bench.connect(), older_disk(bench));
+                connector.ensure_disk(&id(99), &spec(8 << 20), &older.origin(2), &go_on).unwrap();
+                connector.remove(&id(99)).unwrap();
+            }
+        }
+    }
+}
 
 fn faults() -> [Fault; 5] {
     let error = || vec!["INTERNAL_ERROR".to_owned(), "the database is away".to_owned()];
@@ -44,6 +81,7 @@ struct Life<'a> {
     bench: &'a Bench,
     connector: Box<dyn Connector>,
     caller: Caller,
+    scene: Scene,
 }
 
 /// The life was given up.
@@ -68,8 +106,18 @@ impl Life<'_> {
     }
 
     fn live(&mut self, disk: &TestDisk) -> std::result::Result<(), GivenUp> {
-        let (bench, tag) = (self.bench, &self.bench.tag);
-        self.step(|c| bench.make(c, disk))?;
+        let (bench, tag, scene) = (self.bench, &self.bench.tag, self.scene);
+        let older = older_disk(bench).bytes();
+        let since = |asked: &Tag| -> Option<Box<dyn Disk + '_>> {
+            let is_known = scene == Scene::Older && *asked == older_id();
+            is_known.then(|| Box::new(Difference { old: older.clone(), new: disk }) as Box<dyn Disk>)
+        };
+        self.step(|c| {
+            let origin =
+                Origin { id: id(1), disk: &disk.disk, since: &since, total: &|_| {}, serve: no_command() };
+            c.ensure_disk(tag, &spec(8 << 20), &origin, &go_on)?;
+            c.ensure_machine(tag, &spec(8 << 20))
+        })?;
         self.step(|c| c.power_on(tag))?;
         let seen = self.step(|c| c.observe(tag))?;
         assert_eq!((seen.power, seen.was_powered_on), (Power::Running, true));
@@ -112,37 +160,46 @@ impl Life<'_> {
         self.connector.trim(&|_| true).unwrap();
         self.bench.is_clean(&*self.connector);
         let bases = self.bench.base_disks();
-        assert!(bases.len() <= 1, "{:?}", self.bench.disks());
+        let mut origins = vec![disk.bytes()];
+        origins.extend((self.scene == Scene::Older).then(|| older_disk(self.bench).bytes()));
+        assert!(bases.len() <= origins.len(), "{:?}", self.bench.disks());
         for base in bases {
-            assert!(self.bench.bytes(&base) == disk.bytes(), "a base disk that is not the origin");
+            assert!(origins.contains(&self.bench.bytes(&base)), "a base disk that is not the origin");
         }
     }
 }
 
 /// How many calls an undisturbed life makes.
-fn undisturbed() -> u32 {
+fn undisturbed(scene: Scene) -> u32 {
     let bench = Bench::new();
     let disk = small_disk(&bench);
-    Life { bench: &bench, connector: bench.connect(), caller: Caller::GoesOn }.run(&disk);
-    bench.sim.calls()
+    scene.set(&bench);
+    let before = bench.sim.calls();
+    Life { bench: &bench, connector: bench.connect(), caller: Caller::GoesOn, scene }.run(&disk);
+    bench.sim.calls() - before
 }
 
 #[test]
 fn whatever_call_goes_wrong_and_however_it_ends_right_or_leaves_nothing() {
-    let calls = undisturbed();
-    assert!(calls > 50, "{calls} calls are no whole life");
+    let calls = SCENES.map(undisturbed);
+    assert!(calls.iter().all(|calls| *calls > 50), "{calls:?} calls are no whole life");
+    let most = calls.into_iter().max().unwrap();
     let next = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 loop {
                     let nth = next.fetch_add(1, Ordering::Relaxed) + 1;
-                    if nth > calls {
+                    if nth > most {
                         return;
                     }
                     for (i, fault) in faults().into_iter().enumerate() {
                         let caller = CALLERS[(nth as usize + i) % CALLERS.len()];
-                        one(nth, fault, caller);
+                        // All scenes meet all faults and callers, but not each at each call.
+                        let scene = (nth as usize / CALLERS.len() + i) % SCENES.len();
+                        if nth <= calls[scene] {
+                            one(nth, fault, caller, SCENES[scene]);
+                        }
                     }
                 }
             });
@@ -150,12 +207,13 @@ fn whatever_call_goes_wrong_and_however_it_ends_right_or_leaves_nothing() {
     });
 }
 
-fn one(nth: u32, fault: Fault, caller: Caller) {
+fn one(nth: u32, fault: Fault, caller: Caller, scene: Scene) {
     let bench = Bench::new();
     let disk = small_disk(&bench);
-    let story = format!("call {nth}: {fault:?}, the caller {caller:?}");
+    let story = format!("call {nth}: {fault:?}, the caller {caller:?}, {scene:?}");
+    scene.set(&bench);
     bench.sim.fault(Rule { call: "*".into(), nth, times: 1, fault });
-    let life = Life { bench: &bench, connector: bench.connect(), caller };
+    let life = Life { bench: &bench, connector: bench.connect(), caller, scene };
     let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| life.run(&disk)));
     if let Err(panic) = lived {
         eprintln!("{story}");

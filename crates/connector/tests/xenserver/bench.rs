@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use shale_connector::{Changes, Connector, Firmware, MachineSpec, Origin, Power, Result, ServeCommand, Tag};
-use shale_disk::{Content, Disk, FileDisk, extents};
+use shale_disk::{Content, Disk, Extent, FileDisk, extents};
 use xapi_sim::{Config, Fault, Rule, Sim};
 
 /// A disk is sent to a host a second time when the first time was to find the host.
@@ -191,6 +191,33 @@ impl TestDisk {
 
     pub fn origin(&self, number: u32) -> Origin<'_> {
         Origin { id: id(number), disk: &self.disk, since: &|_| None, total: &|_| {}, serve: no_command() }
+    }
+}
+
+/// What differs between two files: where both are the same, a hole.
+pub struct Difference<'a> {
+    pub old: Vec<u8>,
+    pub new: &'a TestDisk,
+}
+
+impl Disk for Difference<'_> {
+    fn size(&self) -> u64 {
+        self.new.disk.size()
+    }
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
+        self.new.disk.read_at(buf, offset)
+    }
+    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
+        let length = 4096.min(self.size() - offset);
+        let mut now = vec![0; length as usize];
+        self.new.disk.read_at(&mut now, offset)?;
+        let was = &self.old[offset as usize..][..length as usize];
+        let content = match (was == now, now.iter().all(|b| *b == 0)) {
+            (true, _) => Content::Hole,
+            (false, true) => Content::Zero,
+            (false, false) => Content::Data,
+        };
+        Ok(Extent { offset, length, content })
     }
 }
 

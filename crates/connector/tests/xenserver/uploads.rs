@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use shale_connector::{ErrorKind, Origin};
-use shale_disk::{Content, Disk, Extent};
+use shale_disk::{Content, Disk};
 use xapi_sim::{Fault, Rule};
 
-use crate::bench::{Bench, EXPORT, TestDisk, UPLOAD, go_on, id, no_command, spec};
+use crate::bench::{Bench, Difference, EXPORT, TestDisk, UPLOAD, go_on, id, no_command, spec};
 use crate::outside::Administrator;
 
 #[test]
@@ -171,33 +171,6 @@ fn the_second_machine_of_an_origin_sends_nothing() {
     let how = bench.make(&*connector, &disk).unwrap();
     assert!(how.contains("nothing was sent"), "{how}");
     assert!(bench.bytes(&bench.packaging_disk()) == disk.bytes());
-}
-
-/// What differs between two files: where both are the same, a hole.
-struct Difference<'a> {
-    old: Vec<u8>,
-    new: &'a TestDisk,
-}
-
-impl Disk for Difference<'_> {
-    fn size(&self) -> u64 {
-        self.new.disk.size()
-    }
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
-        self.new.disk.read_at(buf, offset)
-    }
-    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
-        let length = 4096.min(self.size() - offset);
-        let mut now = vec![0; length as usize];
-        self.new.disk.read_at(&mut now, offset)?;
-        let was = &self.old[offset as usize..][..length as usize];
-        let content = match (was == now, now.iter().all(|b| *b == 0)) {
-            (true, _) => Content::Hole,
-            (false, true) => Content::Zero,
-            (false, false) => Content::Data,
-        };
-        Ok(Extent { offset, length, content })
-    }
 }
 
 #[test]
