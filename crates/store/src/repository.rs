@@ -291,8 +291,19 @@ impl Inner {
         again.ok_or_else(|| Error::damaged(format!("pack {} is missing", location.pack)))
     }
 
-    /// The plain bytes with this digest, verified.
+    /// The plain bytes with this digest, verified. Where they are not what was located, the index may be at fault: it is
+    /// verified, what is damaged of it is made anew from the packs, and the bytes are looked for once more.
     pub fn read(&self, digest: &Digest, plain: &mut [u8]) -> Result<()> {
+        match self.read_located(digest, plain) {
+            Err(e) if e.kind() == ErrorKind::Damaged => {
+                self.cover_now()?;
+                self.read_located(digest, plain)
+            }
+            read => read,
+        }
+    }
+
+    fn read_located(&self, digest: &Digest, plain: &mut [u8]) -> Result<()> {
         let mut location = self.locate(digest)?;
         let mut frame = Vec::new();
         self.read_frame(&mut location, &mut frame)?;

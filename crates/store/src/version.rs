@@ -127,10 +127,11 @@ impl Version {
         let length: usize = group.iter().map(|(_, location, _)| location.entry.length as usize).sum();
         frames.resize(length, 0);
         let repository = &self.inner.repository.inner;
-        let there = repository
-            .read_pack(first.pack, u64::from(first.entry.offset), frames)
-            .map_err(|e| self.at_block(*first_block, e))?
-            .is_some();
+        // What cannot be read so is read block by block, which looks twice.
+        let there = match repository.read_pack(first.pack, u64::from(first.entry.offset), frames) {
+            Err(e) if e.kind() != ErrorKind::Damaged => return Err(self.at_block(*first_block, e)),
+            read => matches!(read, Ok(Some(()))),
+        };
         let mut frame = frames.as_slice();
         for (block, location, plain) in group {
             if !there {
@@ -138,7 +139,9 @@ impl Version {
                 continue;
             }
             let (now, later) = frame.split_at(location.entry.length as usize);
-            block::unpack(location, now, plain).map_err(|e| self.at_block(*block, e))?;
+            if block::unpack(location, now, plain).is_err() {
+                self.read_block(*block, &location.entry.digest, plain)?;
+            }
             frame = later;
         }
         Ok(())
