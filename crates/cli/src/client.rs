@@ -197,7 +197,9 @@ impl Client {
         let bytes = body
             .map(serde_json::to_vec)
             .transpose()
-            .map_err(|e| Failure::new(Exit::Failed, format!("cannot write the request: {e}")))?;
+            .map_err(|e| Failure::new(Exit::Failed, format!("cannot write the request: {e}")))?
+            // Where nothing is said, nobody may read: a server that answers first would hang up on us while we write.
+            .filter(|bytes| bytes != b"{}");
         let headers: &[_] = if bytes.is_some() { &[("content-type", "application/json")] } else { &[] };
         let response = self.send(method, path, bytes, headers).map_err(|e| self.unreachable(&e))?;
         self.read(path, response)
