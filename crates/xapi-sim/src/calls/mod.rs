@@ -19,6 +19,8 @@ mod vm_copy;
 pub(crate) use vif::add as add_interface;
 pub(crate) use vm::add as add_machine;
 
+use crate::database::Database;
+use crate::failure::Reply;
 use crate::pool::Pool;
 use crate::rpc::Handler;
 
@@ -39,6 +41,16 @@ const CALLS: &[&[(&str, Handler)]] = &[
     vm_copy::CALLS,
     power::CALLS,
 ];
+
+/// The numbers below `count` that no VBD or VIF of a VM has taken: `class` is the device's class, and the field in which
+/// its number stands.
+fn free_devices(db: &Database, vm: &str, class: (&str, &str), count: usize) -> Reply<Vec<String>> {
+    let (class, number) = class;
+    let devices = db.field("VM", vm, &format!("{class}s"))?.items();
+    let used: Vec<_> =
+        devices.iter().filter_map(|device| db.text(class, device.text(), number).ok()).collect();
+    Ok((0..count).map(|device| device.to_string()).filter(|device| !used.contains(device)).collect())
+}
 
 /// Makes the database true again after a restart.
 pub fn settle(pool: &Pool) {

@@ -21,9 +21,7 @@ pub(super) const CALLS: &[(&str, Handler)] = &[
 ];
 
 fn free_devices(db: &Database, vm: &str) -> Reply<Vec<String>> {
-    let vbds = db.field("VM", vm, "VBDs")?.items();
-    let used: Vec<_> = vbds.iter().filter_map(|vbd| db.text("VBD", vbd.text(), "userdevice").ok()).collect();
-    Ok((0..DEVICES).map(|device| device.to_string()).filter(|device| !used.contains(device)).collect())
+    super::free_devices(db, vm, ("VBD", "userdevice"), DEVICES)
 }
 
 fn get_allowed_devices(request: &Request) -> Reply {

@@ -18,9 +18,7 @@ pub(super) const CALLS: &[(&str, Handler)] = &[
 const DEVICES: usize = 7;
 
 fn free_devices(db: &Database, vm: &str) -> Reply<Vec<String>> {
-    let vifs = db.field("VM", vm, "VIFs")?.items();
-    let used: Vec<_> = vifs.iter().filter_map(|vif| db.text("VIF", vif.text(), "device").ok()).collect();
-    Ok((0..DEVICES).map(|device| device.to_string()).filter(|device| !used.contains(device)).collect())
+    super::free_devices(db, vm, ("VIF", "device"), DEVICES)
 }
 
 fn get_allowed_devices(request: &Request) -> Reply {
