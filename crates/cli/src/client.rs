@@ -235,6 +235,8 @@ impl Client {
         }
         match body {
             Some(bytes) => self.agent.run(request.body(bytes)?),
+            // Without a length, "nothing" is a chunk written after the head, to a server that may have answered and gone.
+            None if method == Method::POST => self.agent.run(request.body(Vec::new())?),
             None => self.agent.run(request.body(())?),
         }
     }

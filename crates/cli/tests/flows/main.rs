@@ -297,6 +297,8 @@ fn stopping_a_machine_waits_until_it_is_off() {
     let run = server.run(&["machine", "stop", &id(2), "-o", "json"]);
     assert_eq!((run.exit, run.json()["power"].as_str()), (0, Some("off")), "{run:?}");
     assert!(server.lines()[1].ends_with("/shut_down"));
+    // One write: a chunk after the head would meet a server that has answered and hung up.
+    assert!(server.asked()[1].headers.contains(&"content-length: 0".to_owned()), "{:?}", server.asked()[1]);
 }
 
 fn events(seqs: &[u64]) -> Reply {
