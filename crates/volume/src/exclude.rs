@@ -34,17 +34,28 @@ pub enum Family {
     Windows,
 }
 
+impl std::fmt::Display for Family {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Linux => "Linux",
+            Self::Windows => "Windows",
+        })
+    }
+}
+
 impl Family {
     /// The family of the operating system that `files` are the root of, told by what every installation has; `None`: it is
     /// another volume, for data or starting.
     pub fn of(files: &mut Files) -> Result<Option<Self>> {
-        let marks: [(Self, Known, &[&str]); 3] = [
-            (Self::Linux, Known::Ext, &["etc", "os-release"]),
-            (Self::Linux, Known::Ext, &["usr", "lib", "os-release"]),
-            (Self::Windows, Known::Ntfs, &["windows", "system32", "config", "system"]),
-        ];
-        for (family, kind, path) in marks {
-            if files.kind() == kind && has(files, path, family == Self::Windows)? {
+        let (family, paths): (_, &[&[&str]]) = match files.kind() {
+            Known::Ext if has(files, &["usr"], false)? => {
+                (Self::Linux, &[&["etc", "os-release"], &["etc", "passwd"]])
+            }
+            Known::Ntfs => (Self::Windows, &[&["windows", "system32"]]),
+            _ => return Ok(None),
+        };
+        for path in paths {
+            if has(files, path, family == Self::Windows)? {
                 return Ok(Some(family));
             }
         }

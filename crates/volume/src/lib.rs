@@ -15,7 +15,9 @@
 
 pub mod apply;
 mod bytes;
+pub mod capture;
 pub mod changes;
+pub mod compose;
 pub mod delta;
 pub mod diff;
 pub mod exclude;
@@ -26,8 +28,10 @@ pub mod known;
 mod masked;
 pub mod merge;
 mod ntfs;
+pub mod os;
 pub mod plan;
 pub mod stored;
 pub mod tree;
+pub mod without;
 
 pub use masked::Masked;
