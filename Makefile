@@ -23,9 +23,14 @@ run: ## Build and run the server with its data in build/shale
 	scripts/setup demo
 	cargo run --release -p shale-server -- serve --data build/shale
 
-test: ## Every test
+test: ## Every test: of the programs, then of the console in a browser, whatever came of the first
 	scripts/setup test
-	cargo test --workspace --no-fail-fast
+	scripts/setup browser
+	status=0; \
+	$(MAKE) console || status=$$?; \
+	cargo test --workspace --no-fail-fast || status=$$?; \
+	(cd console && npm run e2e) || status=$$?; \
+	exit $$status
 
 check: ## Format, lints, licences and advisories, shell scripts
 	scripts/setup check
