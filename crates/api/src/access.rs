@@ -20,6 +20,9 @@ pub struct Session {
     pub expires_at: Option<String>,
     /// Which server this is.
     pub server: ServerInfo,
+    /// What who is signed in may do that is no action of one thing, by the names of the operations: `create_layer`,
+    /// `create_connector`, …; and `name_server_files`. Empty when nobody is.
+    pub actions: Vec<Action>,
 }
 
 /// Who is signed in: a user, a token, or this host's administrator (with an id of zeros).

@@ -23,14 +23,52 @@ pub struct Layer {
     pub updated_at: String,
     /// How many versions it has, whatever their state.
     pub version_count: u32,
+    /// Name of the version that was made last, whatever its state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_version: Option<String>,
+    /// The state of that version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<VersionState>,
     /// The newest deployable version: the default base of the next one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest_deployable: Option<Uuid>,
+    /// How big it is.
+    pub sizes: LayerSizes,
     /// The open task on this layer, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<Uuid>,
+    /// What uses it or one of its versions now, each with its article: `the packaging machine 'X'`.
+    pub used_by: Vec<String>,
     /// What may be done with it now.
     pub actions: Vec<Action>,
+}
+
+/// How big a layer is, in bytes.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LayerSizes {
+    /// Data (not holes) in its newest deployable version; 0 where none is.
+    pub logical_bytes: u64,
+    /// What making its versions added to the repository, compressed.
+    pub added_bytes: u64,
+}
+
+/// What a list of layers is sorted by; those that are equal, by id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LayerSort {
+    /// When they were made.
+    #[default]
+    CreatedAt,
+    /// When they, or one of their versions, last changed.
+    UpdatedAt,
+    /// Their names, letters from A to Z in whatever case.
+    Name,
+    /// How many versions they have.
+    VersionCount,
+    /// Data in their newest deployable version.
+    LogicalBytes,
+    /// What their versions added to the repository.
+    AddedBytes,
 }
 
 /// Create an OS layer from a disk: the first version is deployable when the task is done.
@@ -150,6 +188,8 @@ pub struct Version {
     /// Its packaging machine, while there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<Uuid>,
+    /// What uses it now, each with its article: `the packaging machine 'X'`. Versions made from it do not: they are whole.
+    pub used_by: Vec<String>,
     /// What may be done with it now.
     pub actions: Vec<Action>,
 }

@@ -26,8 +26,8 @@ pub use connector::{
     FieldInput, Fix, NewConnector, TryConnector,
 };
 pub use layer::{
-    AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated, NewLayer,
-    NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,
+    AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated,
+    LayerSizes, LayerSort, NewLayer, NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,
 };
 pub use machine::{Machine, MachineFile, MachineFiles, Power};
 pub use problem::{Code, FieldError, Problem};

@@ -105,6 +105,32 @@ pub fn within_role(mut actions: Vec<Action>, noun: &str, role: Role) -> Vec<Acti
     actions
 }
 
+/// What is offered of the server as a whole rather than of one thing, by the names of the operations.
+const GENERAL: [&str; 12] = [
+    "create_layer",
+    "create_upload",
+    "open_screen",
+    "create_connector",
+    "check_repository",
+    "collect_garbage",
+    "list_users",
+    "create_user",
+    "list_tokens",
+    "create_token",
+    "replace_certificate",
+    "list_audit",
+];
+
+/// What somebody with this role may do that is no action of one thing: [`GENERAL`], and `name_server_files`.
+pub fn general_actions(role: Role) -> Vec<Action> {
+    let by_role = GENERAL.map(|operation| match need(operation) {
+        Need::Role(needed) if needed > role => Action::of(operation, Err(lacking(needed, role))),
+        _ => Action::of(operation, Ok(())),
+    });
+    let files = Action::of("name_server_files", may_name_server_files(role));
+    by_role.into_iter().chain([files]).collect()
+}
+
 /// Why somebody with the role `has` may not do what needs another.
 pub fn lacking(needs: Role, has: Role) -> String {
     format!("This needs the role {needs}; you have the role {has}: ask an administrator.")
@@ -183,6 +209,18 @@ mod tests {
         assert_eq!(why, "This needs the role administrator; you have the role editor: ask an administrator.");
         assert!(!within_role(actions(), "connector", Role::Reader)[0].allowed);
         assert_eq!(within_role(actions(), "connector", Role::Administrator), actions());
+    }
+
+    #[test]
+    fn what_is_no_action_of_one_thing_is_allowed_by_role_and_says_which_role_is_lacking() {
+        let allowed = |role| {
+            let actions = general_actions(role);
+            assert!(actions.iter().all(|action| action.allowed == action.reason.is_none()), "{actions:?}");
+            actions.iter().filter(|action| action.allowed).map(|action| action.name).collect::<Vec<_>>()
+        };
+        assert!(allowed(Role::Reader).is_empty());
+        assert_eq!(allowed(Role::Editor), ["create_layer", "create_upload", "open_screen"]);
+        assert_eq!(allowed(Role::Administrator).len(), GENERAL.len() + 1);
     }
 
     #[test]

@@ -28,9 +28,17 @@ tokio::task_local! {
 /// Actions of a `noun` as the API shows them to the one who asks.
 fn shown(noun: &str, actions: Vec<Action>) -> Vec<api::Action> {
     let role = ROLE.try_with(|role| *role).unwrap_or(Role::Administrator);
-    let actions = shale_model::within_role(actions, noun, role);
-    let shown = |a: Action| api::Action { name: a.name.into(), allowed: a.allowed, reason: a.reason };
-    actions.into_iter().map(shown).collect()
+    wire(shale_model::within_role(actions, noun, role))
+}
+
+fn wire(actions: Vec<Action>) -> Vec<api::Action> {
+    let wire = |a: Action| api::Action { name: a.name.into(), allowed: a.allowed, reason: a.reason };
+    actions.into_iter().map(wire).collect()
+}
+
+/// What somebody with this role may do that is no action of one thing.
+pub fn general_actions(role: Role) -> Vec<api::Action> {
+    wire(shale_model::general_actions(role))
 }
 
 /// The open task that has a layer for itself.
@@ -83,15 +91,15 @@ impl Scene {
 
     /// A layer as people see it.
     pub async fn layer(&self, tx: &mut Tx, layer: LayerRow) -> Result<api::Layer> {
-        let versions = VersionRow::marks(tx, layer.id, layer.id).await?;
+        let versions = VersionRow::marks(tx, &[layer.id]).await?;
         Ok(self.layer_of(layer, &versions))
     }
 
-    /// Layers in the order of their ids, as people see them.
+    /// Layers in their order, as people see them.
     pub async fn layers(&self, tx: &mut Tx, layers: Vec<LayerRow>) -> Result<Vec<api::Layer>> {
-        let (Some(first), Some(last)) = (layers.first(), layers.last()) else { return Ok(Vec::new()) };
+        let ids: Vec<Uuid> = layers.iter().map(|layer| layer.id).collect();
         let mut of_layer: HashMap<Uuid, Vec<VersionMark>> = HashMap::new();
-        for mark in VersionRow::marks(tx, first.id, last.id).await? {
+        for mark in VersionRow::marks(tx, &ids).await? {
             of_layer.entry(mark.layer_id).or_default().push(mark);
         }
         let view = |layer: LayerRow| {
@@ -103,7 +111,8 @@ impl Scene {
 
     fn layer_of(&self, layer: LayerRow, versions: &[VersionMark]) -> api::Layer {
         let facts = self.layer_facts(&layer, versions);
-        let newest = shale_model::default_base(versions.iter().map(|v| (v.id, v.state)));
+        let newest = versions.last();
+        let deployable = shale_model::default_base(versions.iter().map(|v| (v, v.state)));
         api::Layer {
             id: layer.id,
             kind: layer.kind,
@@ -112,9 +121,16 @@ impl Scene {
             created_at: layer.created_at,
             updated_at: layer.updated_at,
             version_count: versions.len() as u32,
-            newest_deployable: newest,
+            newest_version: newest.map(|version| version.name.clone()),
+            state: newest.map(|version| version.state),
+            newest_deployable: deployable.map(|version| version.id),
+            sizes: api::LayerSizes {
+                logical_bytes: deployable.and_then(|version| version.logical_bytes).unwrap_or(0),
+                added_bytes: versions.iter().filter_map(|version| version.added_bytes).sum(),
+            },
             task_id: job_on(&self.open, layer.id).map(|task| task.id),
             actions: shown("layer", facts.actions()),
+            used_by: facts.used_by,
         }
     }
 
@@ -185,6 +201,7 @@ impl Scene {
             task_id: task.map(|task| task.id),
             machine_id: machine.then_some(version.id),
             actions: shown("version", facts.actions()),
+            used_by: facts.used_by,
         })
     }
 

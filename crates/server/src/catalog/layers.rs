@@ -1,7 +1,7 @@
 //! Layers in the catalog.
 
 use super::versions::{id, sql};
-use super::{Tx, Window, now};
+use super::{Tx, now};
 use crate::error::Result;
 use shale_model::LayerKind;
 use sqlx::Row;
@@ -25,9 +25,10 @@ pub struct LayerRow {
     pub updated_at: String,
 }
 
-const COLUMNS: &str = "SELECT id, kind, name, description, created_at, updated_at FROM layers";
+/// What is read of a layer `l`.
+pub(super) const COLUMNS: &str = "SELECT l.id, l.kind, l.name, l.description, l.created_at, l.updated_at";
 
-fn row(row: SqliteRow) -> Result<LayerRow> {
+pub(super) fn row(row: SqliteRow) -> Result<LayerRow> {
     let kind: String = row.try_get("kind")?;
     Ok(LayerRow {
         id: id(&row, "id")?,
@@ -74,36 +75,15 @@ impl LayerRow {
 
     /// The layer with this id.
     pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<Self>> {
-        let query = sql(COLUMNS, " WHERE id = $1");
+        let query = sql(COLUMNS, " FROM layers l WHERE id = $1");
         sqlx::query(query).bind(id.to_string()).fetch_optional(&mut **tx).await?.map(row).transpose()
     }
 
     /// The layer of this kind with this name.
     pub async fn by_name(tx: &mut Tx, kind: LayerKind, name: &str) -> Result<Option<Self>> {
-        let query = sql(COLUMNS, " WHERE kind = $1 AND name = $2");
+        let query = sql(COLUMNS, " FROM layers l WHERE kind = $1 AND name = $2");
         let found = sqlx::query(query).bind(kind.as_str()).bind(name).fetch_optional(&mut **tx).await?;
         found.map(row).transpose()
-    }
-
-    /// Layers by id (that is, by age), of one kind or all, with one name or all.
-    pub async fn list(
-        tx: &mut Tx,
-        kind: Option<LayerKind>,
-        name: Option<&str>,
-        window: &Window,
-    ) -> Result<Vec<Self>> {
-        let query = sql(
-            COLUMNS,
-            " WHERE id > $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR name = $3) ORDER BY id LIMIT $4",
-        );
-        let rows = sqlx::query(query)
-            .bind(window.after.clone().unwrap_or_default())
-            .bind(kind.map_or("", LayerKind::as_str))
-            .bind(name.unwrap_or_default())
-            .bind(window.limit)
-            .fetch_all(&mut **tx)
-            .await?;
-        rows.into_iter().map(row).collect()
     }
 
     /// Notes that something in the layer changed.

@@ -11,6 +11,7 @@
 
 mod audit;
 mod connectors;
+mod layer_list;
 mod layers;
 mod sessions;
 mod tasks;
@@ -21,6 +22,7 @@ mod versions;
 
 pub use audit::{NewAudit, list as audit_entries};
 pub use connectors::ConnectorRow;
+pub use layer_list::{LayerFilter, ListedLayer};
 pub use layers::LayerRow;
 pub use sessions::{LONGEST, SessionRow};
 pub use tasks::{TaskFilter, TaskRow};

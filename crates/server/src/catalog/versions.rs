@@ -3,8 +3,8 @@
 use super::{LayerRow, Tx, Window, now};
 use crate::error::{Error, Result};
 use shale_model::{VersionEvent, VersionState};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 /// One version.
@@ -43,19 +43,32 @@ pub struct VersionRow {
 }
 
 /// As much of a version as its layer's view needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct VersionMark {
     /// Id.
     pub id: Uuid,
     /// Its layer.
     pub layer_id: Uuid,
+    /// Unique in the layer.
+    pub name: String,
     /// Where it is in its life.
     pub state: VersionState,
+    /// Data in it, once deployable.
+    pub logical_bytes: Option<u64>,
+    /// What it added to the repository, once deployable.
+    pub added_bytes: Option<u64>,
 }
 
 impl From<&VersionRow> for VersionMark {
     fn from(row: &VersionRow) -> Self {
-        Self { id: row.id, layer_id: row.layer_id, state: row.state }
+        Self {
+            id: row.id,
+            layer_id: row.layer_id,
+            name: row.name.clone(),
+            state: row.state,
+            logical_bytes: row.logical_bytes,
+            added_bytes: row.added_bytes,
+        }
     }
 }
 
@@ -182,14 +195,26 @@ impl VersionRow {
         rows.into_iter().map(row).collect()
     }
 
-    /// The marks of all versions of the layers with ids from `first` to `last`, oldest first.
-    pub async fn marks(tx: &mut Tx, first: Uuid, last: Uuid) -> Result<Vec<VersionMark>> {
-        let query = "SELECT layer_id, id, state FROM versions WHERE layer_id >= $1 AND layer_id <= $2 \
-                     ORDER BY layer_id, id";
-        let rows =
-            sqlx::query(query).bind(first.to_string()).bind(last.to_string()).fetch_all(&mut **tx).await?;
+    /// The marks of all versions of these layers, oldest first.
+    pub async fn marks(tx: &mut Tx, layers: &[Uuid]) -> Result<Vec<VersionMark>> {
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT layer_id, id, name, state, logical_bytes, added_bytes FROM versions WHERE layer_id IN (",
+        );
+        let mut ids = query.separated(", ");
+        for layer in layers {
+            ids.push_bind(layer.to_string());
+        }
+        query.push(") ORDER BY layer_id, id");
+        let rows = query.build().fetch_all(&mut **tx).await?;
         let mark = |row: &SqliteRow| {
-            Ok(VersionMark { id: id(row, "id")?, layer_id: id(row, "layer_id")?, state: state(row)? })
+            Ok(VersionMark {
+                id: id(row, "id")?,
+                layer_id: id(row, "layer_id")?,
+                name: row.try_get("name")?,
+                state: state(row)?,
+                logical_bytes: bytes(row, "logical_bytes")?,
+                added_bytes: bytes(row, "added_bytes")?,
+            })
         };
         rows.iter().map(mark).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Body, MaybeBody, Paging, Path, Query};
 use crate::app::App;
-use crate::catalog::LayerRow;
+use crate::catalog::{LayerFilter, LayerRow};
 use crate::error::Error;
 use crate::requests::{self, Actor};
 use crate::view::Scene;
@@ -10,11 +10,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{Comment, EditLayer, Layer, LayerCreated, LayerKind, NewLayer, Page, Task};
+use shale_api::{
+    Comment, EditLayer, Layer, LayerCreated, LayerKind, LayerSort, NewLayer, Page, Task, VersionState,
+};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-/// Which layers.
+/// Which layers, in which order.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
@@ -22,6 +24,14 @@ pub struct Which {
     kind: Option<LayerKind>,
     /// Only the one with this name.
     name: Option<String>,
+    /// Only those with this in their name or description, letters from A to Z in whatever case.
+    text: Option<String>,
+    /// Only those whose newest version is in this state.
+    state: Option<VersionState>,
+    /// What they are sorted by: `created_at` when left out.
+    sort: Option<LayerSort>,
+    /// The greatest first.
+    descending: Option<bool>,
     /// How many items, 1 to 1,000; 100 when left out.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<i64>,
@@ -29,16 +39,25 @@ pub struct Which {
     page_token: Option<String>,
 }
 
-/// List layers, oldest first.
+/// List layers: oldest first, or in the order that is asked for.
 #[utoipa::path(get, path = "/layers", tag = "layers", operation_id = "list_layers", params(Which),
     responses((status = 200, body = Page<Layer>)))]
 pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<Json<Page<Layer>>> {
     let paging = Paging { limit: which.limit, page_token: which.page_token };
+    let filter = LayerFilter {
+        kind: which.kind,
+        name: which.name,
+        text: which.text,
+        state: which.state,
+        sort: which.sort.unwrap_or_default(),
+        descending: which.descending.unwrap_or(false),
+    };
     let mut tx = app.world.catalog.read().await?;
-    let rows = LayerRow::list(&mut tx, which.kind, which.name.as_deref(), &paging.window()?).await?;
-    let page = paging.page(rows, |row| row.id.to_string());
+    let listed = filter.list(&mut tx, &paging.window()?).await?;
+    let page = paging.page(listed, |listed| listed.place.clone());
+    let rows = page.items.into_iter().map(|listed| listed.layer).collect();
     let scene = Scene::read(&mut tx).await?;
-    let items = scene.layers(&mut tx, page.items).await?;
+    let items = scene.layers(&mut tx, rows).await?;
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }
 

@@ -59,7 +59,13 @@ const BODY_LIMIT: usize = 1 << 20;
         (name = "events", description = "What changes, as it changes."),
         (name = "system", description = "The server itself.")
     ),
-    components(schemas(shale_api::Problem, shale_api::Code, shale_api::FieldError, shale_api::Event))
+    components(schemas(
+        shale_api::Problem,
+        shale_api::Code,
+        shale_api::FieldError,
+        shale_api::Event,
+        shale_api::LayerSort
+    ))
 )]
 struct Api;
 

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::catalog::UserRow;
 use crate::error::Error;
 use crate::requests::{self, Actor, Identity, Opened};
+use crate::view;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::{Extension, Json};
@@ -33,7 +34,8 @@ async fn shown(app: &App, actor: Option<&Actor>) -> Answer<Session> {
         Some(Identity::Host) | None => (Uuid::nil(), None, None),
     };
     let user = actor.map(|actor| SignedIn { id, name: actor.name.clone(), role: actor.role });
-    Ok(Session { setup_needed, user, csrf, expires_at, server: server_info() })
+    let actions = actor.map(|actor| view::general_actions(actor.role)).unwrap_or_default();
+    Ok(Session { setup_needed, user, csrf, expires_at, server: server_info(), actions })
 }
 
 /// Show who is signed in, and whether the server must be set up first.

@@ -92,3 +92,57 @@ async fn a_wait_answers_at_once_when_there_is_nothing_to_wait_for_and_in_time_wh
     assert_eq!(waited["state"], "action_required", "it needs a person: no reason to wait longer");
     service.get(&format!("/tasks/{done}?wait=soon")).await.refused(422, "invalid");
 }
+
+/// The ids of all layers, read in pages of two.
+async fn paged(service: &Service, query: &str) -> Vec<serde_json::Value> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = service.get(&format!("/layers?limit=2{query}{token}")).await.expect(200);
+        all.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next_page_token"].as_str() {
+            Some(next) => token = format!("&page_token={}", next.replace(' ', "%20")),
+            None => return all,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_are_sorted_and_filtered_by_what_their_views_show() {
+    let service = Service::start().await;
+    let (beta, _) = service.layer("beta: servers").await;
+    for name in ["Alpha", "delta", "Gamma_1"] {
+        service.layer(name).await;
+    }
+    let (version, _) = service.version_at_work(&beta, "1.1").await;
+    let names = |layers: &[serde_json::Value]| -> Vec<String> {
+        layers.iter().map(|layer| text(&layer["name"])).collect()
+    };
+    let by_name = paged(&service, "&sort=name").await;
+    assert_eq!(names(&by_name), ["Alpha", "beta: servers", "delta", "Gamma_1"]);
+    let mut turned = paged(&service, "&sort=name&descending=true").await;
+    turned.reverse();
+    assert_eq!(turned, by_name);
+    for (sort, shown) in [
+        ("version_count", "/version_count"),
+        ("logical_bytes", "/sizes/logical_bytes"),
+        ("added_bytes", "/sizes/added_bytes"),
+    ] {
+        let sorted = paged(&service, &format!("&sort={sort}&descending=true")).await;
+        let keys: Vec<u64> =
+            sorted.iter().map(|layer| layer.pointer(shown).unwrap().as_u64().unwrap()).collect();
+        assert!(keys.len() == 4 && keys[0] > 0 && keys.is_sorted_by(|a, b| a >= b), "{sort}: {keys:?}");
+    }
+    assert_eq!(names(&paged(&service, "&sort=updated_at&descending=true").await)[0], "beta: servers");
+    let at_work = paged(&service, "&state=finalizable").await;
+    assert_eq!(names(&at_work), ["beta: servers"]);
+    assert_eq!((&at_work[0]["state"], &at_work[0]["newest_version"]), (&json!("finalizable"), &json!("1.1")));
+    assert_eq!(at_work[0]["used_by"].as_array().unwrap().len(), 1, "{}", at_work[0]);
+    assert_eq!(paged(&service, "&state=deployable").await.len(), 3);
+    assert_eq!(names(&paged(&service, "&text=GAMMA_").await), ["Gamma_1"]);
+    assert_eq!(paged(&service, "&text=%25").await, Vec::<serde_json::Value>::new(), "no wildcards");
+    for (sort, token) in [("name", "nonsense"), ("added_bytes", "many:0198"), ("version_count", "")] {
+        service.get(&format!("/layers?sort={sort}&page_token={token}")).await.refused_field("/page_token");
+    }
+    service.get("/layers?sort=colour").await.refused(422, "invalid");
+    service.power_off(&version).await;
+}

@@ -10,7 +10,9 @@ use crate::platform::{BLOCK, Blocks, Platform, SIZE};
 use serde_json::json;
 use shale_connector::Connector;
 use shale_model::{LayerKind, VersionEvent, VersionState};
-use shale_server::catalog::{Catalog, ConnectorRow, Finished, LayerRow, Tx, VersionRow, Window, now};
+use shale_server::catalog::{
+    Catalog, ConnectorRow, Finished, LayerFilter, LayerRow, Tx, VersionRow, Window, now,
+};
 use shale_server::place::Place;
 use shale_server::world::World;
 use shale_store::{NewVersion, Repository};
@@ -219,7 +221,8 @@ impl Bench {
     fn tell_catalog(&self, text: &mut String, states: bool) -> std::fmt::Result {
         let all = Window::all();
         let (layers, versions) = self.change(async |tx| {
-            let layers = LayerRow::list(tx, None, None, &all).await?;
+            let listed = LayerFilter::default().list(tx, &all).await?;
+            let layers: Vec<_> = listed.into_iter().map(|listed| listed.layer).collect();
             let mut versions = Vec::new();
             for layer in &layers {
                 versions.extend(VersionRow::of_layer(tx, layer.id, &all).await?);
