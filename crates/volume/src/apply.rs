@@ -7,7 +7,7 @@
 //! Folders come last because every change of what they hold may set their times. A folder in which something changed
 //! without being in the plan itself keeps the times it had.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use shale_disk::{Error, ErrorKind, Result, Watch};
 
@@ -56,7 +56,8 @@ pub fn apply(
     watch: Watch,
 ) -> Result<()> {
     let there = base.0.iter().map(|(path, entry)| (path.clone(), (entry.node, entry.kind.clone()))).collect();
-    let mut work = Work { files, base, there, watch, last: BTreeMap::new(), touched: BTreeSet::new() };
+    let (last, touched) = (BTreeMap::new(), BTreeSet::new());
+    let mut work = Work { files, base, there, kept: &plan.kept, layers, watch, last, touched };
     let about = |path: &[u8], e: Error| {
         Error::new(e.kind(), format!("'/{}' cannot be written", show(path))).with_source(e)
     };
@@ -68,18 +69,17 @@ pub fn apply(
     for (path, planned) in &plan.changes {
         let Change::Put(item) = &planned.change else { continue };
         told(watch, 0)?;
-        let layer = layers
-            .get_mut(planned.layer)
-            .ok_or_else(|| corrupt("the plan names a layer that is not given"))?;
-        work.put(path, item, *layer).map_err(|e| about(path, e))?;
+        work.put(path, item).map_err(|e| about(path, e))?;
     }
     work.finish()
 }
 
-struct Work<'a> {
+struct Work<'a, 'l> {
     files: &'a mut Files,
     base: &'a Tree,
     there: BTreeMap<Vec<u8>, (u64, Kind)>,
+    kept: &'a HashMap<[u8; 32], (usize, u64)>,
+    layers: &'a mut [&'l mut dyn Contents],
     watch: Watch<'a>,
     /// What is described once everything is there.
     last: BTreeMap<Vec<u8>, (u64, Facts, Attributes)>,
@@ -87,7 +87,7 @@ struct Work<'a> {
     touched: BTreeSet<Vec<u8>>,
 }
 
-impl Work<'_> {
+impl Work<'_, '_> {
     /// Removes an entry and all below it, if it is there.
     fn remove(&mut self, path: &[u8]) -> Result<()> {
         let start = [path, b"/"].concat();
@@ -117,14 +117,14 @@ impl Work<'_> {
         }
     }
 
-    fn put(&mut self, path: &[u8], item: &Item, contents: &mut dyn Contents) -> Result<()> {
+    fn put(&mut self, path: &[u8], item: &Item) -> Result<()> {
         let existing = self.there.get(path).cloned();
         if item.kind == Kind::Folder {
             let node = match existing {
                 Some((node, Kind::Folder)) => node,
                 _ => self.make(path, item)?,
             };
-            self.streams(node, item, contents)?;
+            self.streams(node, item)?;
             self.last.insert(path.to_vec(), (node, item.facts, item.attributes.clone()));
             return Ok(());
         }
@@ -132,11 +132,12 @@ impl Work<'_> {
             (Body::NameOf(first), existing) => return self.name(path, first, item, existing),
             (Body::New(_), _) => self.make(path, item)?,
             (Body::Kept | Body::Filled(_), Some((node, _))) => node,
+            (Body::Merged { .. }, _) => return Err(corrupt("it was not put together")),
             (Body::Kept | Body::Filled(_), None) => {
                 return Err(corrupt("it is to be changed but is not there"));
             }
         };
-        self.streams(node, item, contents)?;
+        self.streams(node, item)?;
         self.describe(path, node, &item.facts, &item.attributes)
     }
 
@@ -163,12 +164,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn streams(&mut self, node: u64, item: &Item, contents: &mut dyn Contents) -> Result<()> {
+    fn streams(&mut self, node: u64, item: &Item) -> Result<()> {
         match &item.body {
-            Body::Kept | Body::NameOf(_) => {}
+            Body::Kept | Body::NameOf(_) | Body::Merged { .. } => {}
             Body::New(streams) => {
                 for (name, content) in streams {
-                    self.fill(node, name, content, contents)?;
+                    self.fill(node, name, content)?;
                 }
             }
             Body::Filled(streams) => {
@@ -179,7 +180,7 @@ impl Work<'_> {
                 }
                 for (name, content) in streams {
                     if let Some(content) = content {
-                        self.fill(node, name, content, contents)?;
+                        self.fill(node, name, content)?;
                     }
                 }
             }
@@ -187,13 +188,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn fill(
-        &mut self,
-        node: u64,
-        stream: &[u8],
-        content: &Content,
-        contents: &mut dyn Contents,
-    ) -> Result<()> {
+    fn fill(&mut self, node: u64, stream: &[u8], content: &Content) -> Result<()> {
+        let (layer, offset) =
+            *self.kept.get(&content.digest).ok_or_else(|| corrupt("no layer has its content"))?;
+        let contents = &mut **self
+            .layers
+            .get_mut(layer)
+            .ok_or_else(|| corrupt("the plan names a layer that is not given"))?;
+        let content = &Content { offset, ..content.clone() };
         let mut pouring = Pouring { content, contents, hasher: blake3::Hasher::new(), poured: 0 };
         let watch = self.watch;
         let ranges = rounded(content, self.files.block());

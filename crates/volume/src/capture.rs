@@ -6,8 +6,15 @@ use std::sync::Arc;
 
 use shale_disk::{Disk, Error, ErrorKind, Result, Watch};
 
-use crate::files::Program;
-use crate::stored::Digest;
+use crate::diff::{self, Compared};
+use crate::exclude::Exclusions;
+use crate::files::{Files, Program, show};
+use crate::os::os_volume;
+use crate::outside;
+use crate::stored::{Digest, Writer};
+
+/// Notes about single files at most.
+const NOTES: usize = 100;
 
 /// A layer that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +44,34 @@ pub fn layer_of(
     file: File,
     watch: Watch,
 ) -> Result<Captured> {
-    let _ = (program, base, now, changed, exclusions, file, watch);
-    Err(Error::new(ErrorKind::Unsupported, "layers cannot be made yet"))
+    let (before, after) = (os_volume(program, &base)?, os_volume(program, &now)?);
+    if before.family != after.family {
+        let text = format!(
+            "the machine had {} and now has {}: no layer can be made of that",
+            before.family, after.family
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    let excluded = Exclusions::shipped(after.family)?.with(after.family, exclusions)?;
+    let mut notes = Vec::new();
+    for place in outside::places(&*base, &*now, changed.unwrap_or_default(), &after.range, watch)? {
+        notes.push(format!("{place} changed: that is no part of the layer"));
+    }
+    // Where the volume itself was moved, what changed says nothing of its files.
+    let changed = changed.filter(|_| before.range.start == after.range.start);
+    let changed = changed.map(|changed| outside::inside(changed, &after.range));
+    let mut old = Files::open(program, base, before.range)?;
+    let mut new = Files::open(program, now, after.range)?;
+    let compared = Compared { base: &mut old, now: &mut new, changed: changed.as_deref() };
+    let mut writer = Writer::new(file);
+    let found = diff::layer(compared, &excluded, &mut writer, watch)?;
+    old.close()?;
+    new.close()?;
+    let delta = found.delta;
+    for (path, why) in found.whole.iter().take(NOTES) {
+        notes.push(format!("'/{}' is whole in the layer, and hides what others do to it: {why}", show(path)));
+    }
+    let digest = writer.finish(&delta)?;
+    let (entries, bytes) = (delta.changes.len() as u64, delta.length());
+    Ok(Captured { digest, entries, bytes, excluded: found.excluded, notes })
 }

@@ -10,10 +10,17 @@ use std::sync::Arc;
 
 use shale_disk::{Disk, Error, ErrorKind, Result, Watch};
 
+use crate::apply::{Contents, apply};
 use crate::changes::Changes;
-use crate::files::Program;
-use crate::os::OsVolume;
-use crate::stored::Digest;
+use crate::delta::Delta;
+use crate::files::{Files, Program};
+use crate::os::{OsVolume, os_volume};
+use crate::plan::{Plan, plan};
+use crate::preview::told;
+pub use crate::preview::{Action, Clash, Line, Preview, Share, Warning};
+use crate::stored::Stored;
+use crate::together::{Together, put_together};
+use crate::tree::Tree;
 
 /// A version of a layer, to be put on an operating system.
 #[derive(Clone)]
@@ -24,101 +31,107 @@ pub struct Layer {
     pub delta: Arc<dyn Disk>,
 }
 
-/// What layers make of an operating system, told before (or after) it is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Preview {
-    /// Where it is done.
-    pub os: OsVolume,
-    /// What each layer brings, in the order given.
-    pub layers: Vec<Share>,
-    /// Every path that is changed, in the order of bytes.
-    pub entries: Vec<Line>,
-    /// Where layers stand against each other.
-    pub conflicts: Vec<Clash>,
-    /// What else a person should know: files of the operating system that changed since a layer that replaces them was made,
-    /// ids that became others, what must be made anew.
-    pub warnings: Vec<String>,
-}
-
-/// A layer's part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// As it was given.
-    pub name: String,
-    /// Of its delta: what a composition is known by, with the disk's.
-    pub digest: Digest,
-    /// Paths it says something of.
-    pub entries: u64,
-    /// Paths where it wins, alone or among those that are put together.
-    pub wins: u64,
-    /// Bytes of content it would write alone.
-    pub bytes: u64,
-    /// Bytes of content that are written of it.
-    pub written: u64,
-}
-
-/// What happens at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// From the root, with a slash in front; what is no UTF-8 is replaced.
-    pub path: String,
-    /// What happens.
-    pub action: Action,
-    /// The layers whose changes are made there (places in [`Preview::layers`]): one, or several for a file that is put
-    /// together.
-    pub layers: Vec<usize>,
-    /// Bytes of content that are written.
-    pub bytes: u64,
-}
-
-/// What happens at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Something new is there.
-    Added,
-    /// What was there is replaced.
-    Replaced,
-    /// Only its metadata changes.
-    Described,
-    /// Put together record by record, from what is there and what the layers did.
-    Merged,
-    /// It goes, with all below it.
-    Removed,
-}
-
-/// A place where layers stand against each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clash {
-    /// As in [`Line::path`].
-    pub path: String,
-    /// The layer that does not get what it says.
-    pub loser: usize,
-    /// The layer that does; `None`: what is on the disk.
-    pub winner: Option<usize>,
-    /// A sentence that names both.
-    pub text: String,
-}
-
-impl Preview {
-    /// The lines whose path contains `text`, whatever the case, from the first one after the path `after` on: a page is as
-    /// many of them as one takes.
-    pub fn find<'a>(&'a self, text: &str, after: &str) -> impl Iterator<Item = &'a Line> + use<'a> {
-        let text = text.to_lowercase();
-        let first = self.entries.partition_point(|line| line.path.as_str() <= after);
-        self.entries[first..].iter().filter(move |line| line.path.to_lowercase().contains(&text))
-    }
-}
-
 /// What `layers`, the lowest first, would make of the operating system on `disk`. Nothing is written.
 pub fn preview(program: &Program, disk: Arc<dyn Disk>, layers: &[Layer], watch: Watch) -> Result<Preview> {
-    let _ = (program, disk, layers, watch);
-    Err(Error::new(ErrorKind::Unsupported, "layers cannot be put together yet"))
+    let os = os_volume(program, &disk)?;
+    let mut opened = Opened::open(&os, layers)?;
+    let mut files = Files::open(program, disk.clone(), os.range.clone())?;
+    let base = Tree::read(&mut files, watch)?;
+    let (plan, together) = opened.planned(&mut files, &base)?;
+    files.close()?;
+    opened.told(&*disk, os, &base, &plan, &together)
 }
 
 /// Puts `layers`, the lowest first, on the operating system that `changes` shows (a disk that may have been grown in it
 /// before). Read the result as [`Changes::disk`]; `watch` is told the bytes that are written. After an error `changes` is to be
 /// thrown away; the disk below is never touched.
 pub fn compose(program: &Program, changes: &Arc<Changes>, layers: &[Layer], watch: Watch) -> Result<Preview> {
-    let _ = (program, changes, layers, watch);
-    Err(Error::new(ErrorKind::Unsupported, "layers cannot be put together yet"))
+    let disk: Arc<dyn Disk> = Arc::new(changes.disk());
+    let os = os_volume(program, &disk)?;
+    let mut opened = Opened::open(&os, layers)?;
+    let mut files = Files::open_to_write(program, changes.clone(), os.range.clone())?;
+    let base = Tree::read(&mut files, watch)?;
+    let (plan, mut together) = opened.planned(&mut files, &base)?;
+    let preview = opened.told(&*disk, os, &base, &plan, &together)?;
+    let mut contents = opened.contents();
+    contents.push(&mut together.made);
+    apply(&mut files, &base, &plan, &mut contents, watch)
+        .and_then(|()| files.close())
+        .map_err(|e| about_room(e, &preview))?;
+    Ok(preview)
+}
+
+fn about_room(e: Error, preview: &Preview) -> Error {
+    if e.kind() != ErrorKind::Full {
+        return e;
+    }
+    let mib = preview.layers.iter().map(|layer| layer.written).sum::<u64>() >> 20;
+    let text = format!(
+        "the operating system's volume has no room for its layers, which bring {mib} MiB: use a larger disk"
+    );
+    Error::new(ErrorKind::Full, text).with_source(e)
+}
+
+/// Layers whose deltas were read.
+struct Opened<'a> {
+    layers: &'a [Layer],
+    deltas: Vec<Delta>,
+    stored: Vec<Stored>,
+}
+
+impl<'a> Opened<'a> {
+    /// Refuses a layer of another family.
+    fn open(os: &OsVolume, layers: &'a [Layer]) -> Result<Self> {
+        let mut opened = Self { layers, deltas: Vec::new(), stored: Vec::new() };
+        for layer in layers {
+            let (delta, stored) = layer.open(os)?;
+            opened.deltas.push(delta);
+            opened.stored.push(stored);
+        }
+        Ok(opened)
+    }
+
+    fn contents(&mut self) -> Vec<&mut dyn Contents> {
+        self.stored.iter_mut().map(|stored| stored as &mut dyn Contents).collect()
+    }
+
+    /// The plan, in which every file is put together.
+    fn planned(&mut self, files: &mut Files, base: &Tree) -> Result<(Plan, Together)> {
+        let mut plan = plan(&self.deltas.iter().collect::<Vec<_>>(), base);
+        let together = put_together(&mut plan, files, base, &mut self.contents(), false)?;
+        Ok((plan, together))
+    }
+
+    fn told(
+        &self,
+        disk: &dyn Disk,
+        os: OsVolume,
+        base: &Tree,
+        plan: &Plan,
+        together: &Together,
+    ) -> Result<Preview> {
+        let layers: Vec<_> = self.layers.iter().zip(&self.deltas).zip(&self.stored).collect();
+        let layers: Vec<_> = layers
+            .into_iter()
+            .map(|((layer, delta), stored)| (&layer.name[..], delta, stored.digest))
+            .collect();
+        told(disk, os, &layers, base, plan, together)
+    }
+}
+
+impl Layer {
+    /// The delta and its content, if it is of the family of `os`.
+    pub(crate) fn open(&self, os: &OsVolume) -> Result<(Delta, Stored)> {
+        let (delta, stored) = Stored::open(self.delta.clone()).map_err(|e| {
+            Error::new(e.kind(), format!("the layer '{}' cannot be read", self.name)).with_source(e)
+        })?;
+        if delta.kind != os.known {
+            let text = format!(
+                "the layer '{}' was made on {}, and this operating system is {} on {}: a layer fits only the OS layer that it was made with",
+                self.name, delta.kind, os.family, os.known
+            );
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        Ok((delta, stored))
+    }
 }

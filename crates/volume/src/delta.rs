@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use shale_disk::{Error, ErrorKind, Result};
 
-use crate::files::{Attributes, Facts, Kind};
+use crate::files::{Attributes, Entry, Facts, Kind, Moment};
 use crate::known::Known;
 
 /// Path to what happened there. Nothing else about the two states is in it: equal pairs of states have equal deltas.
@@ -17,6 +17,26 @@ pub struct Delta {
     pub kind: Known,
     /// In the order of paths' bytes.
     pub changes: BTreeMap<Vec<u8>, Change>,
+    /// What was at those of these paths where something was that is no folder.
+    pub was: BTreeMap<Vec<u8>, Was>,
+}
+
+/// What is known of an entry that was replaced or removed: enough to tell that another state has something else there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Was {
+    /// Bytes of content; 0 of what has none.
+    pub size: u64,
+    /// When the content changed.
+    pub modified: Moment,
+}
+
+impl Was {
+    /// Of an entry; `None` of a folder.
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let content = entry.streams.iter().find(|stream| stream.name.is_empty());
+        let size = content.map_or(0, |content| content.size);
+        (entry.kind != Kind::Folder).then_some(Self { size, modified: entry.facts.modified })
+    }
 }
 
 /// What happened at a path.
@@ -53,7 +73,17 @@ pub enum Body {
     Filled(BTreeMap<Vec<u8>, Option<Content>>),
     /// One more name of the file at this path, which comes earlier in the order.
     NameOf(Vec<u8>),
+    /// A file that several layers change, put together by a rule of [`crate::merge`] from what is there.
+    Merged {
+        /// The rule's name.
+        rule: String,
+        /// What the rule does, in one range, without holes.
+        difference: Content,
+    },
 }
+
+/// Longest difference of a file, which is read into memory.
+const DIFFERENCE_LIMIT: u64 = 512 << 20;
 
 /// Streams by name; a file has one without.
 pub type Streams = BTreeMap<Vec<u8>, Content>;
@@ -74,6 +104,17 @@ pub struct Content {
 }
 
 impl Content {
+    /// That of an empty file.
+    pub fn empty() -> Self {
+        Self {
+            size: 0,
+            ranges: Vec::new(),
+            compressed: false,
+            digest: *blake3::hash(b"").as_bytes(),
+            offset: 0,
+        }
+    }
+
     /// Bytes of data.
     pub fn length(&self) -> u64 {
         self.ranges.iter().map(|range| range.end - range.start).sum()
@@ -86,10 +127,14 @@ impl Item {
         let (new, filled) = match &self.body {
             Body::New(streams) => (Some(streams), None),
             Body::Filled(streams) => (None, Some(streams)),
-            Body::Kept | Body::NameOf(_) => (None, None),
+            Body::Kept | Body::NameOf(_) | Body::Merged { .. } => (None, None),
+        };
+        let merged = match &self.body {
+            Body::Merged { difference, .. } => Some(difference),
+            _ => None,
         };
         let filled = filled.into_iter().flat_map(BTreeMap::values).flatten();
-        new.into_iter().flat_map(BTreeMap::values).chain(filled)
+        new.into_iter().flat_map(BTreeMap::values).chain(filled).chain(merged)
     }
 }
 
@@ -131,6 +176,13 @@ impl Delta {
         };
         let body_fits = match &item.body {
             Body::Kept => true,
+            Body::Merged { rule, difference } => {
+                let whole = match &difference.ranges[..] {
+                    [range] => *range == (0..difference.size) && difference.size <= DIFFERENCE_LIMIT,
+                    _ => false,
+                };
+                item.kind == Kind::File && whole && !rule.is_empty()
+            }
             Body::New(streams) => streams_fit(streams.keys().collect()),
             Body::Filled(streams) => streams_fit(streams.keys().collect()),
             Body::NameOf(first) => {
@@ -147,6 +199,12 @@ impl Delta {
         });
         (is_plain || !named) && body_fits && contents_fit && (!path.is_empty() || item.kind == Kind::Folder)
     }
+}
+
+/// The same without times.
+pub(crate) fn timeless(facts: Facts) -> Facts {
+    let never = Moment::default();
+    Facts { modified: never, accessed: never, changed: never, born: never, ..facts }
 }
 
 fn is_name(name: &[u8]) -> bool {

@@ -9,6 +9,8 @@
 //! Unchanged content is never read: a file is looked into only if its times or size differ, it is another file, or one of
 //! its blocks is among those the caller says have changed. When something was read ([`Facts::accessed`]) is no change.
 //!
+//! A file that has a rule of [`crate::merge`] is not kept itself in a layer: what was done to it is.
+//!
 //! Names of one file stay names of one file. Where the set of a file's names changed, all of them are made anew: changing
 //! it in place would change what has left the set, too.
 
@@ -17,9 +19,10 @@ use std::ops::{ControlFlow, Range};
 
 use shale_disk::{Error, ErrorKind, Result, Watch};
 
-use crate::delta::{Body, Change, Content, Delta, Item, Streams};
+use crate::delta::{Body, Change, Content, Delta, Item, Streams, Was, timeless};
 use crate::exclude::Exclusions;
 use crate::files::{Attributes, Entry, Facts, Files, Kind, Map, show};
+use crate::merge;
 use crate::tree::{Tree, split};
 
 /// The attributes of a file on NTFS: hidden, system, compressed and so on.
@@ -43,9 +46,30 @@ pub trait Keeper {
     ) -> Result<([u8; 32], u64)>;
 }
 
-/// The delta from `base` to `now`, without what is excluded. `changed` are the ranges of the file system, from its first
-/// byte on, that may differ; in order and apart. `None`: not known, and then times and sizes are trusted. `watch` is told
-/// the bytes of content that are read.
+/// What differs, and what a person should know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What differs.
+    pub delta: Delta,
+    /// Paths that differ and are excluded.
+    pub excluded: u64,
+    /// Files that have a rule and are whole in the delta all the same: path and why.
+    pub whole: Vec<(Vec<u8>, String)>,
+}
+
+/// What is compared.
+pub struct Compared<'a> {
+    /// The state before.
+    pub base: &'a mut Files,
+    /// The state after.
+    pub now: &'a mut Files,
+    /// The ranges of the file system, from its first byte on, that may differ; in order and apart. `None`: not known, and
+    /// then times and sizes are trusted.
+    pub changed: Option<&'a [Range<u64>]>,
+}
+
+/// The delta from `base` to `now`, without what is excluded, with every changed file whole. `changed` as in [`Compared`].
+/// `watch` is told the bytes of content that are read.
 pub fn diff(
     base: &mut Files,
     now: &mut Files,
@@ -54,6 +78,27 @@ pub fn diff(
     keeper: &mut dyn Keeper,
     watch: Watch,
 ) -> Result<Delta> {
+    Ok(find(Compared { base, now, changed }, excluded, false, keeper, watch)?.delta)
+}
+
+/// What was done to the base: as [`diff`], but files with a rule are kept as what was done to them.
+pub fn layer(
+    compared: Compared,
+    excluded: &Exclusions,
+    keeper: &mut dyn Keeper,
+    watch: Watch,
+) -> Result<Found> {
+    find(compared, excluded, true, keeper, watch)
+}
+
+fn find(
+    compared: Compared,
+    excluded: &Exclusions,
+    by_rules: bool,
+    keeper: &mut dyn Keeper,
+    watch: Watch,
+) -> Result<Found> {
+    let Compared { base, now, changed } = compared;
     let kind = now.kind();
     if base.kind() != kind {
         let text = format!("the disk had a file system of another kind: {} is now {kind}", base.kind());
@@ -67,20 +112,32 @@ pub fn diff(
         base,
         now,
         changed,
+        by_rules,
         keeper,
         watch,
         regrouped: HashMap::new(),
+        whole: Vec::new(),
     };
     let mut changes = BTreeMap::new();
+    let mut left_out = 0;
     let is_excluded = |path: &[u8], entry: &Entry| excluded.matches(path, entry.kind == Kind::Folder);
     for (path, entry) in &old.0 {
         let below_removed = || split(path).is_some_and(|(folder, _)| !is_folder(&new, folder));
-        if !new.0.contains_key(path) && !below_removed() && !is_excluded(path, entry) {
-            changes.insert(path.clone(), Change::Removed);
+        if !new.0.contains_key(path) && !below_removed() {
+            if is_excluded(path, entry) {
+                left_out += 1;
+            } else {
+                changes.insert(path.clone(), Change::Removed);
+            }
         }
     }
-    for (path, entry) in new.0.iter().filter(|(path, entry)| !is_excluded(path, entry)) {
+    for (path, entry) in &new.0 {
         told(watch, 0)?;
+        if is_excluded(path, entry) {
+            let same = |old: &Entry| is_same(old, entry) && old.streams == entry.streams;
+            left_out += u64::from(!old.0.get(path).is_some_and(same));
+            continue;
+        }
         let item = work.item(path, entry).map_err(|e| {
             Error::new(e.kind(), format!("'/{}' cannot be compared", show(path))).with_source(e)
         })?;
@@ -88,7 +145,9 @@ pub fn diff(
             changes.insert(path.clone(), Change::Put(item));
         }
     }
-    Ok(Delta { kind, changes })
+    let was = |path: &Vec<u8>| Some((path.clone(), old.0.get(path).and_then(Was::of)?));
+    let was = changes.keys().filter_map(was).collect();
+    Ok(Found { whole: work.whole, delta: Delta { kind, changes, was }, excluded: left_out })
 }
 
 /// Tells how much more is done, and stops where that is the answer.
@@ -117,10 +176,12 @@ struct Work<'a> {
     base: &'a mut Files,
     now: &'a mut Files,
     changed: Option<&'a [Range<u64>]>,
+    by_rules: bool,
     keeper: &'a mut dyn Keeper,
     watch: Watch<'a>,
     /// Files whose names are not those they had: to the first that is not excluded.
     regrouped: HashMap<u64, Vec<u8>>,
+    whole: Vec<(Vec<u8>, String)>,
 }
 
 impl Work<'_> {
@@ -129,6 +190,12 @@ impl Work<'_> {
         let of =
             |body| Item { kind: entry.kind.clone(), facts: entry.facts, attributes: settable(entry), body };
         let old = self.old.0.get(path).filter(|old| is_same_kind(old, entry));
+        if let (true, Some(rule)) = (self.by_rules, merge::rule(self.now.kind(), path))
+            && let Some(body) = self.by_rule(path, rule, old, entry)?
+        {
+            let is_told = body != Body::Kept || old.is_some_and(|old| !is_same_but_times(old, entry));
+            return Ok(is_told.then(|| of(body)));
+        }
         let group = self.new_names.get(&entry.node);
         let regrouped = match old {
             None => true,
@@ -162,6 +229,50 @@ impl Work<'_> {
             }
         }
         Ok((!is_same(old, entry)).then(|| of(Body::Kept)))
+    }
+
+    /// What was done to a file, by its rule; `None`: the rule does not hold.
+    fn by_rule(
+        &mut self,
+        path: &[u8],
+        rule: &dyn merge::Rule,
+        old: Option<&Entry>,
+        entry: &Entry,
+    ) -> Result<Option<Body>> {
+        let is_plain =
+            |entry: &Entry| entry.kind == Kind::File && entry.links == 1 && entry.streams.len() == 1;
+        if !is_plain(entry) || !old.map_or(!rule.needs_origin(), is_plain) {
+            return Ok(None);
+        }
+        if old.is_some_and(|old| old.streams[0].size > rule.limit()) || entry.streams[0].size > rule.limit() {
+            self.whole.push((path.to_vec(), format!("it is larger than {} MiB", rule.limit() >> 20)));
+            return Ok(None);
+        }
+        let origin = match old {
+            Some(old) if !self.may_differ(old, entry)? => return Ok(None),
+            Some(old) => whole(self.base, old)?,
+            None => Vec::new(),
+        };
+        let now = whole(self.now, entry)?;
+        told(self.watch, (origin.len() + now.len()) as u64)?;
+        match rule.difference(&origin, &now) {
+            Ok(bytes) if bytes.is_empty() => Ok(old.map(|_| Body::Kept)),
+            Ok(bytes) => {
+                let range = 0..bytes.len() as u64;
+                let mut read = |at: u64, buffer: &mut [u8]| {
+                    buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
+                    Ok(())
+                };
+                let (digest, offset) = self.keeper.keep(std::slice::from_ref(&range), &mut read)?;
+                let difference =
+                    Content { size: range.end, ranges: vec![range], compressed: false, digest, offset };
+                Ok(Some(Body::Merged { rule: rule.name().to_owned(), difference }))
+            }
+            Err(e) => {
+                self.whole.push((path.to_vec(), e.to_string()));
+                Ok(None)
+            }
+        }
     }
 
     fn folder(
@@ -296,6 +407,26 @@ fn is_same_kind(old: &Entry, entry: &Entry) -> bool {
 fn is_same(old: &Entry, entry: &Entry) -> bool {
     let facts = |facts: Facts| Facts { accessed: Default::default(), ..facts };
     facts(old.facts) == facts(entry.facts) && settable(old) == settable(entry)
+}
+
+/// The same, but for when it was changed.
+fn is_same_but_times(old: &Entry, entry: &Entry) -> bool {
+    timeless(old.facts) == timeless(entry.facts) && settable(old) == settable(entry)
+}
+
+/// All of a file's content, whose size the caller bounds.
+pub(crate) fn whole(files: &mut Files, entry: &Entry) -> Result<Vec<u8>> {
+    let map = files.map(entry.node, b"")?;
+    let expected = entry.streams.iter().find(|stream| stream.name.is_empty()).map_or(0, |stream| stream.size);
+    if map.size != expected {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            "it has two sizes: check the file system with its own tool",
+        ));
+    }
+    let mut bytes = vec![0; map.size as usize];
+    files.read(entry.node, b"", &map, 0, &mut bytes)?;
+    Ok(bytes)
 }
 
 fn dos_name(entry: &Entry) -> Option<&Vec<u8>> {

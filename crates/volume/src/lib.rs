@@ -29,8 +29,11 @@ mod masked;
 pub mod merge;
 mod ntfs;
 pub mod os;
+mod outside;
 pub mod plan;
+mod preview;
 pub mod stored;
+mod together;
 pub mod tree;
 pub mod without;
 

@@ -9,7 +9,11 @@
 //! The higher layer wins where two say something of one path. Folders are merged: both layers' entries are in them, and
 //! the higher one's metadata wins, which is no conflict unless it differs in more than times. A file that takes the place
 //! of a folder takes away what lower layers put below it. A removal by a lower layer yields to whatever a higher one puts
-//! at that place or below.
+//! at that place or below. What a higher layer does to an entry that is as a lower one left it was made on top of that
+//! layer, and is no conflict.
+//!
+//! A file that has a rule ([`crate::merge`]) is put together from what is there and all that layers did to it:
+//! [`Plan::merged`].
 //!
 //! On NTFS names that differ in case only are one name: a layer's entry is spelled as the disk or a lower layer spells it.
 //! A layer that itself has both spellings (it renamed one, or has a folder with case) keeps them.
@@ -17,9 +21,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::delta::{Body, Change, Content, Delta, Item, Streams};
-use crate::files::{Facts, Kind, show};
+use crate::delta::{Body, Change, Content, Delta, Item, Streams, Was, timeless};
+use crate::files::{Kind, show};
 use crate::known::Known;
+use crate::merge;
 use crate::tree::{Tree, join, split};
 
 /// A change and the layer it comes from: its place in the order, 0 the lowest.
@@ -27,8 +32,21 @@ use crate::tree::{Tree, join, split};
 pub struct Planned {
     /// Which layer.
     pub layer: usize,
+    /// Which layer's content it has: a lower one's, where the higher one changes only metadata.
+    pub body_of: usize,
     /// What it does.
     pub change: Change,
+}
+
+/// What a layer did to a file that is put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which layer.
+    pub layer: usize,
+    /// The rule's name.
+    pub rule: String,
+    /// What it does.
+    pub difference: Content,
 }
 
 /// What is to be done with a file system.
@@ -38,6 +56,11 @@ pub struct Plan {
     pub changes: BTreeMap<Vec<u8>, Planned>,
     /// In the order in which they were found.
     pub conflicts: Vec<Conflict>,
+    /// Files to be put together, and by what, the lowest layer first: from the content that is planned there or, where that
+    /// is [`Body::Merged`], from what is on the disk. [`Plan::replace`] puts the result in.
+    pub merged: BTreeMap<Vec<u8>, Vec<Part>>,
+    /// Where contents are kept, by digest: the layer, and the offset there.
+    pub kept: HashMap<[u8; 32], (usize, u64)>,
 }
 
 /// A place where a layer does not get what it says.
@@ -70,7 +93,9 @@ impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = show(&self.path);
         match self.why {
-            Why::BothChange => write!(f, "'/{path}' is changed by more than one layer"),
+            Why::BothChange => {
+                write!(f, "'/{path}' is changed by more than one layer, and the higher one's is taken")
+            }
             Why::FolderReplaced => {
                 write!(f, "'/{path}' is in a folder that a higher layer removes or replaces")
             }
@@ -91,13 +116,18 @@ pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
     }
     let layers = &spelled[..];
     let mut plan = Plan::default();
+    plan.kept.insert(Content::empty().digest, (0, 0));
     for (layer, delta) in layers.iter().enumerate() {
         for (path, change) in &delta.changes {
-            plan.add(layer, path, change);
+            plan.add(layer, path, change, delta.was.get(path), base);
+            let Change::Put(item) = change else { continue };
+            for content in item.contents() {
+                plan.kept.entry(content.digest).or_insert((layer, content.offset));
+            }
         }
     }
     plan.name_anew(layers);
-    plan.drop_missing(base);
+    plan.drop_missing(base, layers);
     plan
 }
 
@@ -145,7 +175,8 @@ impl Spelling {
                 }
             }
         }
-        Delta { kind: delta.kind, changes }
+        let was = delta.was.iter().map(|(path, was)| (spell(path), *was)).collect();
+        Delta { kind: delta.kind, changes, was }
     }
 
     fn spell(&mut self, path: &[u8]) -> Vec<u8> {
@@ -166,52 +197,83 @@ fn folded(path: &[u8]) -> String {
 }
 
 impl Plan {
-    /// Gives the file that is planned at `path` another content, of `layer`; its metadata stays. What was in conflict there
-    /// is none any more. `false` if no file is planned there.
+    /// Gives the file that is planned at `path` another content, which `layer` (of those that [`crate::apply::apply`] gets)
+    /// keeps; its metadata stays. What was in conflict there is none any more. `false` if no file is planned there.
     pub fn replace(&mut self, path: &[u8], layer: usize, content: Content) -> bool {
-        let Some(Planned { layer: of, change: Change::Put(item) }) = self.changes.get_mut(path) else {
+        let Some(Planned { change: Change::Put(item), .. }) = self.changes.get_mut(path) else {
             return false;
         };
         if item.kind != Kind::File || matches!(item.body, Body::NameOf(_)) {
             return false;
         }
-        *of = layer;
+        self.kept.insert(content.digest, (layer, content.offset));
         item.body = Body::New(Streams::from([(Vec::new(), content)]));
         self.conflicts.retain(|conflict| conflict.path != path);
         true
     }
 
-    fn add(&mut self, layer: usize, path: &[u8], change: &Change) {
+    fn add(&mut self, layer: usize, path: &[u8], change: &Change, was: Option<&Was>, base: &Tree) {
         self.make_way(layer, path, change);
-        let now_folder = is_folder(change);
-        if !now_folder {
+        if !is_folder(change) {
             self.take_below(layer, path);
         }
-        if let Some(had) = self.changes.get(path).filter(|had| had.layer != layer) {
-            let why = match (&had.change, change) {
-                (a, b) if is_agreed(a, b) => None,
-                (Change::Removed, _) => Some(Why::StillNeeded),
-                _ => Some(Why::BothChange),
-            };
-            let loser = had.layer;
-            let both_folders = is_folder(&had.change) && now_folder;
-            let is_new = matches!(&had.change, Change::Put(Item { body: Body::New(_), .. }));
-            self.conflicts.extend(why.map(|why| Conflict {
-                path: path.to_vec(),
-                loser,
-                winner: Some(layer),
-                why,
-            }));
-            // A folder that a lower layer makes must be made, whatever the higher one changes of it.
-            if let (true, true, Change::Put(item)) = (both_folders, is_new, change) {
-                let body =
-                    if item.body == Body::Kept { Body::New(Streams::new()) } else { item.body.clone() };
-                let change = Change::Put(Item { body, ..item.clone() });
-                self.changes.insert(path.to_vec(), Planned { layer, change });
-                return;
-            }
+        let had = self.changes.remove(path);
+        let lower = had.as_ref().filter(|had| had.layer != layer);
+        if let Some(had) =
+            lower.filter(|had| is_lost(&had.change, change, was, base.0.get(path).and_then(Was::of)))
+        {
+            let why = if had.change == Change::Removed { Why::StillNeeded } else { Why::BothChange };
+            let (path, loser) = (path.to_vec(), had.layer);
+            self.conflicts.push(Conflict { path, loser, winner: Some(layer), why });
         }
-        self.changes.insert(path.to_vec(), Planned { layer, change: change.clone() });
+        let planned = self.over(lower, layer, path, change);
+        self.changes.insert(path.to_vec(), planned);
+    }
+
+    /// A change on top of what a lower layer has there.
+    fn over(&mut self, had: Option<&Planned>, layer: usize, path: &[u8], change: &Change) -> Planned {
+        let plain = Planned { layer, body_of: layer, change: change.clone() };
+        let Change::Put(item) = change else {
+            self.merged.remove(path);
+            return plain;
+        };
+        let lower = match had {
+            Some(Planned { body_of, change: Change::Put(lower), .. }) if is_like(&lower.kind, &item.kind) => {
+                Some((*body_of, lower))
+            }
+            _ => None,
+        };
+        let (body_of, body) = match (&item.body, lower) {
+            (Body::Merged { rule, difference }, lower) => {
+                let part = Part { layer, rule: rule.clone(), difference: difference.clone() };
+                match (had, lower) {
+                    (_, Some((body_of, lower))) if !matches!(lower.body, Body::Kept | Body::NameOf(_)) => {
+                        self.merged.entry(path.to_vec()).or_default().push(part);
+                        (body_of, lower.body.clone())
+                    }
+                    (None, _) | (_, Some(_)) => {
+                        self.merged.insert(path.to_vec(), vec![part]);
+                        (layer, item.body.clone())
+                    }
+                    // It is gone, or was something else.
+                    (Some(_), None) => {
+                        self.merged.insert(path.to_vec(), vec![part]);
+                        (layer, Body::New(Streams::from([(Vec::new(), Content::empty())])))
+                    }
+                }
+            }
+            // What a lower layer makes must be made, whatever the higher one changes of it.
+            (Body::Kept, Some((body_of, lower))) => (body_of, lower.body.clone()),
+            (Body::Filled(streams), Some((_, lower))) => {
+                self.merged.remove(path);
+                (layer, filled(streams, &lower.body))
+            }
+            (body, _) => {
+                self.merged.remove(path);
+                (layer, body.clone())
+            }
+        };
+        Planned { layer, body_of, change: Change::Put(Item { body, ..item.clone() }) }
     }
 
     /// Lower layers' removals and files in place of the folders of `path` yield to what is put there.
@@ -254,15 +316,15 @@ impl Plan {
     fn name_anew(&mut self, layers: &[&Delta]) {
         let mut firsts: BTreeMap<(usize, Vec<u8>), Vec<u8>> = BTreeMap::new();
         let stands = |changes: &BTreeMap<Vec<u8>, Planned>, layer, first: &[u8]| {
-            changes.get(first).is_some_and(|planned| planned.layer == layer)
+            changes.get(first).is_some_and(|planned| planned.body_of == layer)
         };
         let paths: Vec<Vec<u8>> = self.changes.keys().cloned().collect();
         for path in paths {
-            let Some(Planned { layer, change: Change::Put(item) }) = self.changes.get(&path) else {
+            let Some(Planned { body_of, change: Change::Put(item), .. }) = self.changes.get(&path) else {
                 continue;
             };
             let Body::NameOf(first) = &item.body else { continue };
-            let key = (*layer, first.clone());
+            let key = (*body_of, first.clone());
             if stands(&self.changes, key.0, &key.1) {
                 continue;
             }
@@ -279,8 +341,14 @@ impl Plan {
     }
 
     /// What only changes an entry needs that entry.
-    fn drop_missing(&mut self, base: &Tree) {
-        let conflicts = &mut self.conflicts;
+    fn drop_missing(&mut self, base: &Tree, layers: &[&Delta]) {
+        let (conflicts, merged) = (&mut self.conflicts, &mut self.merged);
+        let needs_origin = |rule: &str| {
+            layers
+                .first()
+                .and_then(|delta| merge::named(delta.kind, rule))
+                .is_some_and(|rule| rule.needs_origin())
+        };
         self.changes.retain(|path, planned| {
             let Change::Put(item) = &mut planned.change else { return base.0.contains_key(path) };
             if base.0.get(path).is_some_and(|entry| is_like(&entry.kind, &item.kind)) {
@@ -289,12 +357,16 @@ impl Plan {
             let body = match &item.body {
                 Body::New(_) | Body::NameOf(_) => return true,
                 Body::Kept if item.kind == Kind::Folder => Some(Streams::new()),
-                Body::Kept => None,
+                Body::Merged { rule, .. } if !needs_origin(rule) => {
+                    Some(Streams::from([(Vec::new(), Content::empty())]))
+                }
+                Body::Kept | Body::Merged { .. } => None,
                 Body::Filled(streams) => {
                     streams.iter().map(|(name, content)| Some((name.clone(), content.clone()?))).collect()
                 }
             };
             let Some(body) = body else {
+                merged.remove(path);
                 let (path, loser) = (path.clone(), planned.layer);
                 conflicts.push(Conflict { path, loser, winner: None, why: Why::Missing });
                 return false;
@@ -313,16 +385,58 @@ fn is_like(kind: &Kind, other: &Kind) -> bool {
     std::mem::discriminant(kind) == std::mem::discriminant(other)
 }
 
+/// Whether something that a lower layer did is not there any more because of what a higher one does. `was` is what the higher
+/// one found there when it was made, and `base` is on the disk.
+fn is_lost(had: &Change, change: &Change, was: Option<&Was>, base: Option<Was>) -> bool {
+    let is_kept = match (had, change) {
+        (Change::Put(low), Change::Put(high)) if low.kind == Kind::File && high.kind == Kind::File => {
+            match (&low.body, &high.body) {
+                (Body::Kept, Body::Kept) => false,
+                (_, Body::Kept | Body::Merged { .. }) => true,
+                _ => false,
+            }
+        }
+        (Change::Removed, Change::Put(_)) => was.is_none() && base.is_none(),
+        _ => false,
+    };
+    !is_kept && !is_agreed(had, change) && !is_on_top(had, was, base)
+}
+
+/// Whether a change was made to what a lower layer left.
+fn is_on_top(had: &Change, was: Option<&Was>, base: Option<Was>) -> bool {
+    let (Change::Put(item), Some(was)) = (had, was) else { return false };
+    let size = match &item.body {
+        Body::New(streams) => Some(streams.get(&b""[..]).map_or(0, |content| content.size)),
+        Body::Filled(streams) => match streams.get(&b""[..]) {
+            Some(Some(content)) => Some(content.size),
+            _ => base.map(|base| base.size),
+        },
+        Body::Kept => base.map(|base| base.size),
+        // What several make together has a size that none of them says.
+        Body::Merged { .. } | Body::NameOf(_) => Some(was.size),
+    };
+    item.kind != Kind::Folder && size == Some(was.size) && item.facts.modified == was.modified
+}
+
+/// The streams of a file that a layer changes after a lower one: those it leaves as they are come from there.
+fn filled(streams: &BTreeMap<Vec<u8>, Option<Content>>, lower: &Body) -> Body {
+    let lower = |name: &Vec<u8>| match lower {
+        Body::New(streams) => streams.get(name).cloned(),
+        Body::Filled(streams) => streams.get(name).cloned().flatten(),
+        _ => None,
+    };
+    let all: BTreeMap<_, _> = streams
+        .iter()
+        .map(|(name, content)| (name.clone(), content.clone().or_else(|| lower(name))))
+        .collect();
+    let whole: Option<Streams> =
+        all.iter().map(|(name, content)| Some((name.clone(), content.clone()?))).collect();
+    whole.map_or(Body::Filled(all), Body::New)
+}
+
 /// Whether two layers say the same, or what they say of a folder differs in times only.
 fn is_agreed(a: &Change, b: &Change) -> bool {
     let (Change::Put(a), Change::Put(b)) = (a, b) else { return a == b };
-    let timeless = |facts: Facts| Facts {
-        modified: Default::default(),
-        accessed: Default::default(),
-        changed: Default::default(),
-        born: Default::default(),
-        ..facts
-    };
     let same_metadata =
         timeless(a.facts) == timeless(b.facts) && a.attributes == b.attributes && a.kind == b.kind;
     let digests =
@@ -340,7 +454,7 @@ fn name_of(item: &Item) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::{Attributes, Entry, Stream};
+    use crate::files::{Attributes, Entry, Facts, Stream};
 
     fn item(kind: Kind, mode: u16, body: Body) -> Change {
         let facts = Facts { mode, ..Facts::default() };
@@ -370,7 +484,7 @@ mod tests {
     fn delta(changes: &[(&str, Change)]) -> Delta {
         let changes =
             changes.iter().map(|(path, change)| (path.as_bytes().to_vec(), change.clone())).collect();
-        let delta = Delta { kind: Known::Ext, changes };
+        let delta = Delta { kind: Known::Ext, changes, was: BTreeMap::new() };
         delta.check().unwrap();
         delta
     }

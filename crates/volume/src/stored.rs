@@ -17,7 +17,7 @@ use std::sync::Arc;
 use shale_disk::{Disk, Error, ErrorKind, Result};
 
 use crate::apply::Contents;
-use crate::delta::{Body, Change, Content, Delta, Item, Streams};
+use crate::delta::{Body, Change, Content, Delta, Item, Streams, Was};
 use crate::diff::Keeper;
 use crate::files::{Attributes, Facts, Kind, Moment};
 use crate::known::Known;
@@ -175,11 +175,18 @@ const KEPT: u8 = 1;
 const NEW: u8 = 2;
 const FILLED: u8 = 3;
 const NAME_OF: u8 = 4;
+const MERGED: u8 = 5;
 
 fn put_delta(delta: &Delta, to: &mut Vec<u8>) {
     to.extend((delta.changes.len() as u32).to_le_bytes());
     for (path, change) in &delta.changes {
         put_bytes(path, to);
+        let was = delta.was.get(path);
+        to.push(was.is_some().into());
+        if let Some(Was { size, modified }) = was {
+            to.extend(size.to_le_bytes());
+            put_moment(*modified, to);
+        }
         match change {
             Change::Removed => to.push(REMOVED),
             Change::Put(item) => put_item(item, to),
@@ -207,6 +214,11 @@ fn put_item(item: &Item, to: &mut Vec<u8>) {
             to.push(NAME_OF);
             put_bytes(first, to);
         }
+        Body::Merged { rule, difference } => {
+            to.push(MERGED);
+            put_bytes(rule.as_bytes(), to);
+            put_content(difference, to);
+        }
     }
     let (number, target, device) = match &item.kind {
         Kind::Folder => (1, &[][..], (0, 0)),
@@ -227,8 +239,7 @@ fn put_item(item: &Item, to: &mut Vec<u8>) {
     to.extend(facts.group.to_le_bytes());
     to.extend(facts.flags.to_le_bytes());
     for moment in [facts.modified, facts.accessed, facts.changed, facts.born] {
-        to.extend(moment.seconds.to_le_bytes());
-        to.extend(moment.nanoseconds.to_le_bytes());
+        put_moment(moment, to);
     }
     to.extend((item.attributes.len() as u32).to_le_bytes());
     for (name, value) in &item.attributes {
@@ -246,16 +257,25 @@ fn put_streams<'a>(
         put_bytes(name, to);
         to.push(content.is_some().into());
         let Some(content) = content else { continue };
-        to.push(content.compressed.into());
-        to.extend(content.size.to_le_bytes());
-        to.extend(content.offset.to_le_bytes());
-        to.extend(content.digest);
-        to.extend((content.ranges.len() as u32).to_le_bytes());
-        for range in &content.ranges {
-            to.extend(range.start.to_le_bytes());
-            to.extend(range.end.to_le_bytes());
-        }
+        put_content(content, to);
     }
+}
+
+fn put_content(content: &Content, to: &mut Vec<u8>) {
+    to.push(content.compressed.into());
+    to.extend(content.size.to_le_bytes());
+    to.extend(content.offset.to_le_bytes());
+    to.extend(content.digest);
+    to.extend((content.ranges.len() as u32).to_le_bytes());
+    for range in &content.ranges {
+        to.extend(range.start.to_le_bytes());
+        to.extend(range.end.to_le_bytes());
+    }
+}
+
+fn put_moment(moment: Moment, to: &mut Vec<u8>) {
+    to.extend(moment.seconds.to_le_bytes());
+    to.extend(moment.nanoseconds.to_le_bytes());
 }
 
 /// What is left of an index.
@@ -300,10 +320,14 @@ impl<'a> Reader<'a> {
 
 fn take_delta(kind: Known, index: &mut Reader) -> Result<Delta> {
     let mut changes = BTreeMap::new();
+    let mut was = BTreeMap::new();
     for _ in 0..index.u32()? {
         let path = index.bytes()?;
         if changes.last_key_value().is_some_and(|(last, _)| *last >= path) {
             return Err(corrupt("its paths are not in order"));
+        }
+        if index.flag()? {
+            was.insert(path.clone(), Was { size: index.u64()?, modified: take_moment(index)? });
         }
         let change = match index.u8()? {
             REMOVED => Change::Removed,
@@ -314,7 +338,7 @@ fn take_delta(kind: Known, index: &mut Reader) -> Result<Delta> {
     if !index.0.is_empty() {
         return Err(corrupt("its index is followed by something"));
     }
-    Ok(Delta { kind, changes })
+    Ok(Delta { kind, changes, was })
 }
 
 fn take_item(tag: u8, index: &mut Reader) -> Result<Item> {
@@ -328,6 +352,10 @@ fn take_item(tag: u8, index: &mut Reader) -> Result<Item> {
         }
         FILLED => Body::Filled(take_streams(index)?),
         NAME_OF => Body::NameOf(index.bytes()?),
+        MERGED => {
+            let rule = String::from_utf8(index.bytes()?).map_err(|_| corrupt("it names no rule"))?;
+            Body::Merged { rule, difference: take_content(index)? }
+        }
         _ => return Err(corrupt("its index makes no sense")),
     };
     let number = index.u8()?;

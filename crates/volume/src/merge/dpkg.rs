@@ -1,63 +1,114 @@
-//! dpkg's list of packages, `/var/lib/dpkg/status`: a paragraph for each package and architecture.
+//! What dpkg, apt and debconf know of packages. Files of `/var/lib/dpkg/info` are a package's own and need no rule.
 //!
-//! Rule: a package is as the layer left it if the layer installed, upgraded, removed or configured it, else as it is below.
-//! A package that both changed is told: its files come from the layer, too, so that the list is true, but what depends on
-//! it should be looked at (`dpkg --audit`).
+//! Rules:
+//! - [`Packages`], `/var/lib/dpkg/status` and others of paragraphs: a package (of one architecture) is as the layer left it if
+//!   the layer installed, upgraded, removed or configured it, else as it is below. A package that both changed is told: its
+//!   files come from the layer, too, so that the list is true, but what depends on it should be looked at (`dpkg --audit`).
+//! - [`Questions`], of debconf: the same by a question's name.
+//! - [`Diversions`]: three lines each (what is diverted, to where, by which package), known by the first.
+//! - [`Overrides`], of owners and modes: known by the path, which is the fourth field to the end.
 
 use shale_disk::{Error, ErrorKind, Result};
 
-use super::{Records, three_ways};
+use super::records::{Form, Records, lines};
 
-/// Longest list that is put together; a desktop's has 4 MB.
-const LIMIT: usize = 64 << 20;
+/// Paragraphs known by `Package` and `Architecture`.
+pub struct Packages;
 
-/// The list with what the layer did, and the packages (`name:architecture`) that both changed.
-pub fn merge(origin: &[u8], layer: &[u8], onto: &[u8]) -> Result<(Vec<u8>, Vec<String>)> {
-    let (merged, both) = three_ways(&paragraphs(origin)?, &paragraphs(layer)?, &paragraphs(onto)?);
-    let mut bytes = Vec::new();
-    for (_, paragraph) in merged {
-        bytes.extend(paragraph);
-        bytes.extend(b"\n\n");
+impl Form for Packages {
+    const NAME: &'static str = "dpkg-packages";
+
+    fn parse(&self, file: &[u8]) -> Result<Records> {
+        paragraphs(file, |paragraph| {
+            let package = field(paragraph, b"Package:")?;
+            Some([package, field(paragraph, b"Architecture:").unwrap_or_default()].join(&b':'))
+        })
     }
-    Ok((bytes, both.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect()))
+
+    fn print(&self, records: &Records) -> Vec<u8> {
+        print_paragraphs(records)
+    }
 }
 
-fn paragraphs(status: &[u8]) -> Result<Records> {
-    if status.len() > LIMIT {
-        return Err(Error::new(ErrorKind::Unsupported, "dpkg's list of packages is longer than 64 MiB"));
+/// Paragraphs known by `Name`.
+pub struct Questions;
+
+impl Form for Questions {
+    const NAME: &'static str = "debconf-questions";
+
+    fn parse(&self, file: &[u8]) -> Result<Records> {
+        paragraphs(file, |paragraph| field(paragraph, b"Name:").map(<[u8]>::to_vec))
     }
+
+    fn print(&self, records: &Records) -> Vec<u8> {
+        print_paragraphs(records)
+    }
+}
+
+/// `/var/lib/dpkg/diversions`.
+pub struct Diversions;
+
+impl Form for Diversions {
+    const NAME: &'static str = "dpkg-diversions";
+
+    fn parse(&self, file: &[u8]) -> Result<Records> {
+        let lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let (diversions, rest) = lines.as_chunks::<3>();
+        if !rest.is_empty() {
+            return Err(Error::new(ErrorKind::Corrupt, "dpkg's list of diversions is cut off"));
+        }
+        Ok(diversions.iter().map(|diversion| (diversion[0].to_vec(), diversion.join(&b'\n'))).collect())
+    }
+}
+
+/// `/var/lib/dpkg/statoverride`.
+pub struct Overrides;
+
+impl Form for Overrides {
+    const NAME: &'static str = "dpkg-overrides";
+
+    fn parse(&self, file: &[u8]) -> Result<Records> {
+        Ok(lines(file, |line| line.splitn(4, |byte| *byte == b' ').last().unwrap_or_default().to_vec()))
+    }
+}
+
+fn paragraphs(file: &[u8], key: impl Fn(&[&[u8]]) -> Option<Vec<u8>>) -> Result<Records> {
     let mut records = Records::new();
     let mut paragraph: Vec<&[u8]> = Vec::new();
-    for line in status.split(|byte| *byte == b'\n').chain([&b""[..]]) {
+    for line in file.split(|byte| *byte == b'\n').chain([&b""[..]]) {
         if !line.is_empty() {
             paragraph.push(line);
         } else if !paragraph.is_empty() {
-            records.push((key(&paragraph)?, paragraph.join(&b'\n')));
+            let text = "a list of packages has a paragraph without a name";
+            let key = key(&paragraph).ok_or_else(|| Error::new(ErrorKind::Corrupt, text))?;
+            records.push((key, paragraph.join(&b'\n')));
             paragraph.clear();
         }
     }
     Ok(records)
 }
 
-fn key(paragraph: &[&[u8]]) -> Result<Vec<u8>> {
-    let field =
-        |name: &[u8]| paragraph.iter().find_map(|line| line.strip_prefix(name)).map(<[u8]>::trim_ascii);
-    let text = "dpkg's list of packages has a paragraph without a name";
-    let package = field(b"Package:").ok_or_else(|| Error::new(ErrorKind::Corrupt, text))?;
-    Ok([package, field(b"Architecture:").unwrap_or_default()].join(&b':'))
+fn field<'a>(paragraph: &[&'a [u8]], name: &[u8]) -> Option<&'a [u8]> {
+    paragraph.iter().find_map(|line| line.strip_prefix(name)).map(<[u8]>::trim_ascii)
+}
+
+fn print_paragraphs(records: &Records) -> Vec<u8> {
+    records.iter().flat_map(|(_, paragraph)| [paragraph, &b"\n\n"[..]].concat()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Rule;
+    use super::super::records::tests::merged;
     use super::*;
 
-    fn status(packages: &[(&str, &str)]) -> Vec<u8> {
+    fn status(packages: &[(&str, &str)]) -> String {
         let paragraph = |(name, version): &(&str, &str)| {
             format!(
                 "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\nDescription: x\n more\n\n"
             )
         };
-        packages.iter().map(paragraph).collect::<String>().into_bytes()
+        packages.iter().map(paragraph).collect()
     }
 
     #[test]
@@ -65,28 +116,39 @@ mod tests {
         let origin = status(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")]);
         let layer = status(&[("a", "2"), ("b", "1"), ("d", "1"), ("new", "1")]);
         let onto = status(&[("a", "1"), ("b", "5"), ("c", "1"), ("d", "1"), ("other", "1")]);
-        let (merged, both) = merge(&origin, &layer, &onto).unwrap();
         let expected = status(&[("a", "2"), ("b", "5"), ("d", "1"), ("other", "1"), ("new", "1")]);
-        assert_eq!(String::from_utf8(merged).unwrap(), String::from_utf8(expected).unwrap());
-        assert_eq!(both, Vec::<String>::new());
+        assert_eq!(merged(&Packages, &origin, &layer, &onto), (expected, vec![]));
     }
 
     #[test]
     fn a_package_that_both_upgraded_is_the_layers_and_is_told() {
-        let (merged, both) =
-            merge(&status(&[("a", "1")]), &status(&[("a", "2")]), &status(&[("a", "3")])).unwrap();
-        assert_eq!((merged, both), (status(&[("a", "2")]), vec!["a:amd64".to_owned()]));
+        let one = |version| status(&[("a", version)]);
+        assert_eq!(
+            merged(&Packages, &one("1"), &one("2"), &one("3")),
+            (one("2"), vec!["a:amd64".to_owned()])
+        );
     }
 
     #[test]
     fn one_package_of_two_architectures_is_two() {
-        let foreign = b"Package: a\nArchitecture: i386\nVersion: 1\n\n";
-        let both = [&status(&[("a", "1")])[..], foreign].concat();
-        assert_eq!(merge(&status(&[("a", "1")]), &both, &status(&[("a", "1")])).unwrap().0, both);
+        let both = status(&[("a", "1")]) + "Package: a\nArchitecture: i386\nVersion: 1\n\n";
+        let one = status(&[("a", "1")]);
+        assert_eq!(merged(&Packages, &one, &both, &one).0, both);
     }
 
     #[test]
     fn a_paragraph_without_a_name_is_refused() {
-        assert!(merge(b"Version: 1\n\n", b"", b"").is_err());
+        assert!(Packages.difference(b"Version: 1\n\n", b"").is_err());
+        assert!(Diversions.difference(b"/bin/a\n/bin/b\n", b"").is_err());
+    }
+
+    #[test]
+    fn diversions_and_overrides_of_two_layers_are_both_there() {
+        let (a, b) = ("/bin/a\n/bin/a.real\npa\n", "/bin/b\n/bin/b.real\npb\n");
+        assert_eq!(merged(&Diversions, "", b, a).0, format!("{a}{b}"));
+        assert_eq!(merged(&Diversions, a, "", &format!("{a}{b}")).0, b);
+        let (a, b) = ("root root 4755 /bin/a b\n", "root adm 0640 /var/log/x\n");
+        assert_eq!(merged(&Overrides, "", b, a).0, format!("{a}{b}"));
+        assert_eq!(merged(&Overrides, "", "root root 0 /bin/a b\n", a).1, ["/bin/a b"]);
     }
 }

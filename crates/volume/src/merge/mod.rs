@@ -1,81 +1,178 @@
-//! Files that many layers change, put together record by record instead of one layer's file winning whole.
+//! Files that many layers change, put together instead of one layer's file winning whole.
 //!
 //! ```text
-//!   origin ──what the layer did──▶ layer's file
-//!      ╎                               │ the same done to
-//!      ╎                               ▼
-//!   (older than)                 onto, which lower layers and the OS made ──▶ merged
+//!   origin ─┐                                     when a layer is made
+//!           ├─ difference ──▶ kept in the delta instead of the file
+//!   now ────┘                      │
+//!   onto (the OS, lower layers) ───┴─ merge ──▶ file      when layers are put together
 //! ```
 //!
-//! *Origin* is the file in the state that the layer was made from. A record that the layer added, changed or took away is
-//! added, changed or taken away in *onto*; the others are as *onto* has them, in its order, new ones behind. Where both
-//! changed one record to different things the layer, being higher, wins, and that is told.
+//! A difference says what a layer did to the file, and all that must be known of *origin*, which may be gone later.
+//! [`rule`] is the table of which files have which rule. What has none is whole one layer's, the higher one's.
 
 pub mod accounts;
+pub mod alternatives;
 pub mod dpkg;
+pub mod ld_cache;
+pub mod lists;
+mod records;
 
-use std::collections::BTreeMap;
+use shale_disk::Result;
 
-/// A file as records, in order, each with what it is known by. Equal keys: the last one counts.
-type Records = Vec<(Vec<u8>, Vec<u8>)>;
+use crate::known::Known;
+use accounts::Renumbered;
 
-/// The records that a merge leaves, and the keys that both sides changed to different things.
-fn three_ways(origin: &Records, layer: &Records, onto: &Records) -> (Records, Vec<Vec<u8>>) {
-    let map = |records: &Records| records.iter().cloned().collect::<BTreeMap<_, _>>();
-    let (old, new, there) = (map(origin), map(layer), map(onto));
-    let mut both = Vec::new();
-    let mut merged = Records::new();
-    let mut decide = |key: &Vec<u8>| {
-        let (old, new, there) = (old.get(key), new.get(key), there.get(key));
-        if new == old || new == there {
-            return there.cloned();
-        }
-        if there != old {
-            both.push(key.clone());
-        }
-        new.cloned()
-    };
-    let mut seen = std::collections::BTreeSet::new();
-    for (key, _) in onto.iter().chain(layer) {
-        if seen.insert(key) {
-            merged.extend(decide(key).map(|record| (key.clone(), record)));
-        }
+/// How files of one kind are put together.
+pub trait Rule: Sync {
+    /// What it is called in deltas.
+    fn name(&self) -> &'static str;
+
+    /// Longest file, in bytes, that is put together; longer ones are a layer's whole.
+    fn limit(&self) -> u64 {
+        64 << 20
     }
-    (merged, both)
+
+    /// Whether a file that is new in a layer is that layer's whole; otherwise it is one that was empty before.
+    fn needs_origin(&self) -> bool {
+        false
+    }
+
+    /// Whether the file can stay as it is below where it cannot be put together: a cache, which is made anew some time.
+    fn may_stay(&self) -> bool {
+        false
+    }
+
+    /// What was done to `origin` so that it became `now`; empty if nothing was that matters. Equal files give equal bytes.
+    fn difference(&self, origin: &[u8], now: &[u8]) -> Result<Vec<u8>>;
+
+    /// Does to `onto` what a difference says.
+    fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged>;
+}
+
+/// What merges of one layer's files have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Ids of the layer that became others. Groups are merged before users, whose lines name them.
+    pub renumbered: Renumbered,
+    /// A record that the layer changed, and that is not there, stays away. Otherwise it is put there.
+    pub only_known: bool,
+}
+
+/// What a merge makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// What of it both sides changed, to different things: names for people. The layer, being higher, wins.
+    pub both: Vec<String>,
+}
+
+/// Paths and rules. A `*` at the end is any one name.
+const LINUX: &[(&str, &dyn Rule)] = &[
+    ("etc/environment", &lists::Environment),
+    ("etc/group", &accounts::Group),
+    ("etc/gshadow", &accounts::GroupShadow),
+    ("etc/ld.so.cache", &ld_cache::LdCache),
+    ("etc/ld.so.conf", &lists::Lines),
+    ("etc/modules", &lists::Lines),
+    ("etc/passwd", &accounts::Passwd),
+    ("etc/shadow", &accounts::Shadow),
+    ("etc/shells", &lists::Lines),
+    ("etc/subgid", &accounts::Ranges),
+    ("etc/subuid", &accounts::Ranges),
+    ("var/cache/debconf/config.dat", &dpkg::Questions),
+    ("var/cache/debconf/passwords.dat", &dpkg::Questions),
+    ("var/cache/debconf/templates.dat", &dpkg::Questions),
+    ("var/lib/apt/extended_states", &dpkg::Packages),
+    ("var/lib/dpkg/alternatives/*", &alternatives::Alternatives),
+    ("var/lib/dpkg/arch", &lists::Lines),
+    ("var/lib/dpkg/available", &dpkg::Packages),
+    ("var/lib/dpkg/diversions", &dpkg::Diversions),
+    ("var/lib/dpkg/statoverride", &dpkg::Overrides),
+    ("var/lib/dpkg/status", &dpkg::Packages),
+    ("var/lib/dpkg/triggers/*", &lists::Lines),
+    ("var/lib/ucf/hashfile", &lists::LastField),
+    ("var/lib/ucf/registry", &lists::LastField),
+];
+
+/// On Windows letters match whatever their case.
+const WINDOWS: &[(&str, &dyn Rule)] = &[];
+
+/// What is made from other files, which layers bring, and by what. It is the higher layer's, and then lacks what others brought.
+const MADE: &[(&str, &str)] = &[
+    ("boot/grub/grub.cfg", "update-grub"),
+    ("etc/ssl/certs/ca-certificates.crt", "update-ca-certificates"),
+    ("lib/udev/hwdb.bin", "systemd-hwdb update"),
+    ("usr/lib/udev/hwdb.bin", "systemd-hwdb update"),
+    ("usr/share/applications/mimeinfo.cache", "update-desktop-database"),
+    ("usr/share/glib-2.0/schemas/gschemas.compiled", "glib-compile-schemas /usr/share/glib-2.0/schemas"),
+    ("usr/share/mime/mime.cache", "update-mime-database /usr/share/mime"),
+];
+
+/// Databases of rpm: none can be put together, and each knows only the packages of the layer that brings it.
+const RPM: &[&str] = &["usr/lib/sysimage/rpm/*", "var/lib/rpm/*"];
+
+/// How the file at `path` is put together; `None`: it is not.
+pub fn rule(kind: Known, path: &[u8]) -> Option<&'static dyn Rule> {
+    let table = if kind == Known::Ntfs { WINDOWS } else { LINUX };
+    table.iter().find(|(pattern, _)| fits(pattern, path, kind)).map(|(_, rule)| *rule)
+}
+
+/// The rule that a delta names.
+pub fn named(kind: Known, name: &str) -> Option<&'static dyn Rule> {
+    let table = if kind == Known::Ntfs { WINDOWS } else { LINUX };
+    table.iter().map(|(_, rule)| *rule).find(|rule| rule.name() == name)
+}
+
+/// What a person should do where two layers bring the file at `path`, as the end of a sentence.
+pub(crate) fn advice(kind: Known, path: &[u8]) -> Option<String> {
+    if kind == Known::Ntfs {
+        return None;
+    }
+    if RPM.iter().any(|pattern| fits(pattern, path, kind)) {
+        return Some(
+            "it is rpm's list of packages, which cannot be put together: rpm will know the packages of one layer only"
+                .to_owned(),
+        );
+    }
+    let (_, command) = MADE.iter().find(|(pattern, _)| fits(pattern, path, kind))?;
+    Some(format!("it is made from files that several layers bring: run '{command}' in the image"))
+}
+
+fn fits(pattern: &str, path: &[u8], kind: Known) -> bool {
+    let pattern = pattern.as_bytes();
+    let same = |a: &[u8], b: &[u8]| if kind == Known::Ntfs { a.eq_ignore_ascii_case(b) } else { a == b };
+    match pattern.strip_suffix(b"*") {
+        Some(folder) => {
+            let (start, name) = path.split_at(folder.len().min(path.len()));
+            same(start, folder) && !name.is_empty() && !name.contains(&b'/')
+        }
+        None => same(pattern, path),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    fn records() -> impl Strategy<Value = Records> {
-        prop::collection::btree_map(0u8..8, 0u8..4, 0..8)
-            .prop_map(|map| map.into_iter().map(|(key, value)| (vec![key], vec![value])).collect())
+    #[test]
+    fn rules_are_found_by_path_and_by_name() {
+        let name = |path: &str| rule(Known::Ext, path.as_bytes()).map(Rule::name);
+        assert_eq!(name("etc/passwd"), Some("passwd"));
+        assert_eq!(name("var/lib/dpkg/alternatives/editor"), Some("alternatives"));
+        assert_eq!(name("var/lib/dpkg/alternatives/a/b"), None);
+        assert_eq!(name("var/lib/dpkg/alternatives/"), None);
+        assert_eq!(name("etc/passwd-"), None);
+        for (_, rule) in LINUX {
+            assert_eq!(named(Known::Ext, rule.name()).map(Rule::name), Some(rule.name()));
+        }
     }
 
-    proptest! {
-        #[test]
-        fn what_one_side_left_alone_is_as_the_other_has_it(a in records(), b in records()) {
-            let same = |left: &Records, right: &Records| {
-                let map = |records: &Records| records.iter().cloned().collect::<BTreeMap<_, _>>();
-                map(left) == map(right)
-            };
-            prop_assert!(same(&three_ways(&a, &a, &b).0, &b), "a layer that did nothing");
-            prop_assert!(same(&three_ways(&a, &b, &a).0, &b), "a base that stayed");
-            prop_assert!(same(&three_ways(&a, &b, &b).0, &b), "both did the same");
-        }
-
-        #[test]
-        fn every_record_is_decided_for_itself(origin in records(), layer in records(), onto in records()) {
-            let (merged, both) = three_ways(&origin, &layer, &onto);
-            let get = |records: &Records, key: u8| records.iter().find(|(k, _)| k == &[key]).map(|(_, v)| v.clone());
-            for key in 0..8 {
-                let (o, l, t) = (get(&origin, key), get(&layer, key), get(&onto, key));
-                let expected = if l == o { t.clone() } else { l.clone() };
-                prop_assert_eq!(get(&merged, key), expected);
-                prop_assert_eq!(both.contains(&vec![key]), l != o && t != o && l != t);
-            }
-        }
+    #[test]
+    fn where_something_must_be_made_anew_the_command_is_told() {
+        let of = |path: &str| advice(Known::Ext, path.as_bytes()).unwrap_or_default();
+        assert!(of("usr/share/glib-2.0/schemas/gschemas.compiled").contains("glib-compile-schemas"));
+        assert!(of("var/lib/rpm/rpmdb.sqlite").contains("rpm"));
+        assert_eq!(of("usr/bin/true"), "");
     }
 }
