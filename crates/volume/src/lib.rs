@@ -24,6 +24,7 @@ pub mod exclude;
 mod ext4;
 pub mod files;
 pub mod free;
+pub mod hive;
 pub mod known;
 mod masked;
 pub mod merge;

@@ -1,0 +1,58 @@
+//! Hives: the files that the registry of Windows is kept in.
+//!
+//! ```text
+//!   file ──open──▶ Hive ──find, subkeys, values──▶ what an examination asks
+//!     ▲  replay     │ ▲
+//!     │ (dirty)     │ └─ set_value, add_key, remove_key …   in place: what is not touched stays byte for byte
+//!     └─into_bytes──┘
+//!
+//!   difference(origin, now) ──bytes, docs/formats/registry-changes.md──▶ merge(onto, difference)
+//! ```
+//!
+//! A hive is a tree of keys, each with a security descriptor, maybe a class, and values. [`Hive::open`] checks all of it, so
+//! that a cycle or a pointer to nowhere is found before anything is believed. Reading and changing check again what they
+//! touch: a wrong byte ends in an error, never in a panic. Nothing here reads a clock.
+
+mod cells;
+mod check;
+mod name;
+mod read;
+mod value;
+
+pub use name::Name;
+pub use value::{Value, kind};
+
+use std::collections::BTreeMap;
+
+use shale_disk::Result;
+
+use cells::Cells;
+
+/// A hive, all of it in memory.
+pub struct Hive {
+    cells: Cells,
+    /// Security cells, and how many keys have each.
+    security: BTreeMap<u32, u32>,
+    /// Every list of keys is in the order that a search counts on.
+    in_order: bool,
+}
+
+/// A key of a hive. It means nothing to another hive, nor after the key was removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(u32);
+
+impl Hive {
+    /// The hive in a file's bytes. One that is dirty is refused: its logs have what is missing ([`Hive::replay`]).
+    pub fn open(bytes: Vec<u8>) -> Result<Self> {
+        let cells = Cells { bytes };
+        check::base_block(&cells.bytes)?;
+        check::clean(&cells.bytes)?;
+        let found = check::tree(&cells)?;
+        Ok(Self { cells, security: found.security, in_order: found.in_order })
+    }
+
+    /// The file. Where nothing was changed it is the bytes that were opened.
+    pub fn into_bytes(self) -> Result<Vec<u8>> {
+        Ok(self.cells.bytes)
+    }
+}
