@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use judge::{raw_sample, run, text};
-use shale_disk::table::{BIOS_BOOT, ESP, Firmware, Kind, Type, grown, growth, partitions};
+use shale_disk::table::{BIOS_BOOT, ESP, Firmware, Kind, Limit, Type, enlarged, grown, growth, partitions};
 use shale_disk::{Content, Disk, ErrorKind, Layered, Memory, Resized, SparseFile, export, open};
 
 const M: u64 = 1 << 20;
@@ -187,4 +187,81 @@ fn disks_without_a_table_have_none() {
     let mut disk = vec![0x41; 4096];
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     assert_eq!(partitions(&Memory(disk)).unwrap().kind, Kind::None);
+}
+
+/// Enlarges the partition at `offset` of a file; what ended its room.
+fn enlarge(path: &Path, offset: u64) -> Limit {
+    let enlarged = enlarged(&*open(path).unwrap().disk, offset).unwrap();
+    for (at, bytes) in &enlarged.writes {
+        overwrite(path, *at, bytes);
+    }
+    let table = partitions(&*open(path).unwrap().disk).unwrap();
+    assert!(!table.from_backup || enlarged.writes.is_empty());
+    assert!(
+        table.partitions.iter().any(|p| (p.offset, p.length) == (offset, enlarged.length)),
+        "{enlarged:?}"
+    );
+    enlarged.limit
+}
+
+#[test]
+fn the_last_partition_of_a_gpt_takes_the_room_of_a_larger_disk() {
+    for damaged in [None, Some(512), Some(100 * M - 512)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = gpt_disk(dir.path());
+        let out = dir.path().join("grown.raw");
+        let disk = grown(open(&path).unwrap().disk, 100 * M).unwrap();
+        let mut sink = SparseFile::new(File::create(&out).unwrap()).unwrap();
+        export(&*disk, shale_disk::Format::Raw, &mut sink, &|_| std::ops::ControlFlow::Continue(())).unwrap();
+        if let Some(at) = damaged {
+            overwrite(&out, at, &[0; 512]);
+        }
+        let before = partitions(&*open(&out).unwrap().disk).unwrap().partitions;
+        let limit = enlarge(&out, before[1].offset);
+        assert_eq!(limit, Limit::Partition(before[2].clone()), "there is no room behind the second");
+        assert_eq!(enlarge(&out, before[2].offset), Limit::Disk);
+        let after = partitions(&*open(&out).unwrap().disk).unwrap().partitions;
+        assert_eq!(after[..2], before[..2]);
+        assert_eq!((after[2].id, after[2].offset), (before[2].id, before[2].offset));
+        assert_eq!(after[2].offset + after[2].length, 99 * M, "whole MiB, with the table behind them");
+        let verdict = run("sgdisk", &["-v", text(&out)]);
+        assert!(verdict.contains("No problems found"), "{damaged:?}: {verdict}");
+        assert!(
+            enlarged(&*open(&out).unwrap().disk, after[2].offset).unwrap().writes.is_empty(),
+            "once is enough"
+        );
+    }
+}
+
+/// A disk of 3 TiB with an MBR, as sfdisk makes it from `script`.
+fn mbr_disk(dir: &Path, script: &str) -> PathBuf {
+    let path = raw_sample(dir, "mbr.raw", 3 << 40, &[]);
+    let made = dir.join("script");
+    std::fs::write(&made, format!("label: dos\n{script}")).unwrap();
+    run("sh", &["-c", &format!("sfdisk -q {} < {}", text(&path), text(&made))]);
+    path
+}
+
+#[test]
+fn a_partition_of_an_mbr_grows_until_the_next_or_two_tib() {
+    let dir = tempfile::tempdir().unwrap();
+    let path =
+        mbr_disk(dir.path(), "start=2048, size=20480, type=83, bootable\nstart=61440, size=20480, type=7\n");
+    assert!(matches!(enlarge(&path, M), Limit::Partition(next) if next.index == 2));
+    assert_eq!(enlarge(&path, 30 * M), Limit::Mbr);
+    let listed = run("sfdisk", &["-l", "-o", "Start,End,Boot,Id", text(&path)]);
+    assert!(
+        listed.contains("2048      61439 *    83") && listed.contains("61440 4294965247       7"),
+        "{listed}"
+    );
+
+    let path = mbr_disk(
+        dir.path(),
+        "start=2048, size=20480, type=83\nstart=40960, size=40960, type=5\nstart=43008, size=2048\n",
+    );
+    assert!(matches!(enlarge(&path, M), Limit::Partition(next) if next.index == 5));
+    let table = partitions(&*open(&path).unwrap().disk).unwrap();
+    assert_eq!(table.partitions[0].length, 19 * M, "up to the frame of the logical one");
+    assert_eq!(enlarge(&path, 21 * M), Limit::Logical);
+    assert_eq!(enlarged(&*open(&path).unwrap().disk, 5 * M).unwrap_err().kind(), ErrorKind::Corrupt);
 }

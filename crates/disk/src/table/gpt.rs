@@ -31,7 +31,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the header in sector `at`; `None` when there is none that is whole.
-    fn read(disk: &dyn Disk, sector: u64, at: u64) -> Option<Self> {
+    pub fn read(disk: &dyn Disk, sector: u64, at: u64) -> Option<Self> {
         let place = at.checked_mul(sector)?;
         check_range(disk.size(), place, sector).ok()?;
         let mut raw = vec![0; sector as usize];
@@ -54,6 +54,23 @@ impl Header {
             && (128..=MAX_ENTRY).contains(&header.entry_size)
             && header.table_bytes() <= MAX_BYTES;
         fits.then_some(header)
+    }
+
+    /// The sector it is in.
+    pub fn own(&self) -> u64 {
+        le64(&self.raw, 24)
+    }
+
+    /// The sector behind the last that partitions may have.
+    pub fn usable_end(&self) -> u64 {
+        le64(&self.raw, 48).saturating_add(1)
+    }
+
+    /// The same for other entries; [`Header::placed`] makes its own checksum fit.
+    pub fn with_table(&self, table: &[u8]) -> Self {
+        let mut header = self.clone();
+        put(&mut header.raw, 88, &crc32fast::hash(table).to_le_bytes());
+        header
     }
 
     pub fn table_bytes(&self) -> u64 {

@@ -46,6 +46,22 @@ impl Record {
     }
 }
 
+/// What gives primary partition `index` another length. Its end in cylinders becomes the mark for "too far to tell".
+pub(super) fn entry_writes(index: u32, length: u64) -> Vec<(u64, Vec<u8>)> {
+    let at = 446 + 16 * (u64::from(index) - 1);
+    let sectors = u32::try_from(length / SECTOR).unwrap_or(u32::MAX);
+    vec![(at + 5, vec![0xfe, 0xff, 0xff]), (at + 12, sectors.to_le_bytes().to_vec())]
+}
+
+/// The first byte from `from` on that an entry has, an extended partition's too; `u64::MAX` if there is none.
+pub(super) fn next_entry(disk: &dyn Disk, from: u64) -> Result<u64> {
+    let mut first = [0; 512];
+    disk.read_at(&mut first, 0)?;
+    let entries = Record::parse(&first).map(|record| record.0);
+    let starts = entries.iter().flatten().filter(|e| e.sectors > 0).map(|e| e.first * SECTOR);
+    Ok(starts.filter(|start| *start >= from).min().unwrap_or(u64::MAX))
+}
+
 fn is_extended(kind: u8) -> bool {
     matches!(kind, 0x05 | 0x0f | 0x85)
 }

@@ -1,4 +1,5 @@
-//! Partition tables: GPT and MBR, read; and a GPT moved to the end of a disk that grows.
+//! Partition tables: GPT and MBR, read; a GPT moved to the end of a disk that grows; and a partition that takes the room
+//! behind it.
 //! Sources: UEFI specification 2.10 §5.3 (GPT), §5.2.1 (MBR).
 //!
 //! ```text
@@ -6,10 +7,12 @@
 //!   GPT   [ protective MBR │ header │ entries ] …… [ entries │ backup header ]
 //! ```
 
+mod enlarge;
 mod gpt;
 mod grown;
 mod mbr;
 
+pub use enlarge::{Enlarged, Limit, enlarged};
 pub use grown::{grown, growth};
 
 use uuid::{Uuid, uuid};
