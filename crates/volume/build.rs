@@ -1,7 +1,18 @@
 //! Compiles the C of the program `shale-files` and links it, and the two libraries it calls, to that program only.
 
 fn main() {
-    let sources = ["wire", "serve", "ext", "ext_disk", "ext_write", "ntfs", "ntfs_disk", "ntfs_write"];
+    let sources = [
+        "wire",
+        "serve",
+        "ext",
+        "ext_disk",
+        "ext_write",
+        "ext_grow",
+        "ntfs",
+        "ntfs_disk",
+        "ntfs_write",
+        "ntfs_grow",
+    ];
     for name in sources {
         println!("cargo:rerun-if-changed=c/{name}.c");
     }

@@ -71,6 +71,7 @@ static int ext_open(int writable)
         return ext_wrong(error, "its bitmaps cannot be read");
     put_u64(EXT2_ROOT_INO);
     put_u32(fs->blocksize);
+    put_u64(ext_bytes());
     return 0;
 }
 
@@ -436,4 +437,4 @@ static int ext_close(void)
 }
 
 const struct file_system ext = {ext_open, ext_folder, ext_entry, ext_map, ext_read, ext_make, ext_link, ext_remove,
-    ext_describe, ext_size, ext_write, ext_close};
+    ext_describe, ext_size, ext_write, ext_grow, ext_close};

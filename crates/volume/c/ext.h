@@ -38,4 +38,8 @@ int ext_describe(struct request *request);
 int ext_size(struct request *request);
 int ext_write(struct request *request);
 
+/* ext_grow.c */
+int ext_grow(void);
+uint64_t ext_bytes(void);
+
 #endif

@@ -39,6 +39,8 @@ struct file_system {
     int (*describe)(struct request *request);
     int (*size)(struct request *request);
     int (*write)(struct request *request);
+    /* As large as the disk is now: the bytes it has then. The room behind its end reads as zero. */
+    int (*grow)(void);
     int (*close)(void);
 };
 

@@ -88,6 +88,7 @@ static int ntfs_files_open(int writable)
     security.vol = volume;
     put_u64(FILE_root);
     put_u32(volume->cluster_size);
+    put_u64(ntfs_bytes());
     return 0;
 }
 
@@ -402,4 +403,4 @@ static int ntfs_close(void)
 }
 
 const struct file_system ntfs = {ntfs_files_open, ntfs_folder, ntfs_entry, ntfs_map, ntfs_read, ntfs_make, ntfs_add_name,
-    ntfs_remove, ntfs_describe, ntfs_size, ntfs_write, ntfs_close};
+    ntfs_remove, ntfs_describe, ntfs_size, ntfs_write, ntfs_grow, ntfs_close};

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <ntfs-3g/attrib.h>
+#include <ntfs-3g/bitmap.h>
 #include <ntfs-3g/cache.h>
 #include <ntfs-3g/device.h>
 #include <ntfs-3g/dir.h>
@@ -18,6 +19,7 @@
 #include <ntfs-3g/logging.h>
 #include <ntfs-3g/object_id.h>
 #include <ntfs-3g/reparse.h>
+#include <ntfs-3g/runlist.h>
 #include <ntfs-3g/security.h>
 #include <ntfs-3g/unistr.h>
 #include <ntfs-3g/volume.h>
@@ -58,5 +60,9 @@ int ntfs_remove(struct request *request);
 int ntfs_describe(struct request *request);
 int ntfs_size(struct request *request);
 int ntfs_write(struct request *request);
+
+/* ntfs_grow.c */
+int ntfs_grow(void);
+uint64_t ntfs_bytes(void);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum operation { OPEN = 1, FOLDER_ = 2, ENTRY = 3, MAP = 4, READ = 5, MAKE = 6, LINK_ = 7, REMOVE = 8, DESCRIBE = 9, SIZE = 10, WRITE = 11, CLOSE = 12 };
+enum operation { OPEN = 1, FOLDER_ = 2, ENTRY = 3, MAP = 4, READ = 5, MAKE = 6, LINK_ = 7, REMOVE = 8, DESCRIBE = 9, SIZE = 10, WRITE = 11, CLOSE = 12, GROW = 13 };
 
 static enum failure failed;
 static char why[512];
@@ -68,6 +68,7 @@ static int serve(const struct file_system *files, struct request *request)
     case DESCRIBE: return files->describe(request);
     case SIZE: return files->size(request);
     case WRITE: return files->write(request);
+    case GROW: return files->grow();
     case CLOSE: return files->close();
     default: _exit(BAD_MESSAGE);
     }

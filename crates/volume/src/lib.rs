@@ -25,6 +25,7 @@ mod ext4;
 pub mod files;
 pub mod free;
 pub mod hive;
+pub mod grow;
 pub mod known;
 mod masked;
 pub mod merge;

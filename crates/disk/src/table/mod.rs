@@ -24,6 +24,9 @@ pub const ESP: Uuid = uuid!("C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
 /// Type of the partition that GRUB boots a GPT disk from on a BIOS.
 pub const BIOS_BOOT: Uuid = uuid!("21686148-6449-6E6F-744E-656564454649");
 
+/// Type of the partition with the recovery environment of Windows.
+pub const RECOVERY: Uuid = uuid!("DE94BBA4-06D1-4D40-A16A-BFD50179D6AC");
+
 /// What kind of table a disk has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -37,6 +37,7 @@ pub struct Files {
     kind: Known,
     root: u64,
     block: u64,
+    bytes: u64,
     size: u64,
 }
 
@@ -93,11 +94,11 @@ impl Files {
         let mut answer = process.ask(request).map_err(|e| {
             Error::new(e.kind(), format!("the {kind} file system cannot be opened")).with_source(e)
         })?;
-        let (root, block) = (answer.u64()?, u64::from(answer.u32()?));
+        let (root, block, bytes) = (answer.u64()?, u64::from(answer.u32()?), answer.u64()?);
         if !block.is_power_of_two() {
             return Err(wire::nonsense());
         }
-        Ok(Self { process, kind, root, block, size })
+        Ok(Self { process, kind, root, block, bytes, size })
     }
 
     /// Ext or NTFS.
@@ -113,6 +114,18 @@ impl Files {
     /// Bytes of a block (cluster).
     pub fn block(&self) -> u64 {
         self.block
+    }
+
+    /// Bytes of the file system; its partition may have more.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Makes the file system as large as its range, or as large as it can become: the bytes it has then. What lies behind
+    /// its end must read as zero.
+    pub fn grow(&mut self) -> Result<u64> {
+        self.bytes = self.process.ask(Request::new(wire::GROW))?.u64()?;
+        Ok(self.bytes)
     }
 
     /// What a folder holds, with all metadata, in the order of its names' bytes. Not `.` and `..`, and on NTFS neither

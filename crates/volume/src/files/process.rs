@@ -262,6 +262,7 @@ fn doing(operation: u8) -> &'static str {
         super::wire::OPEN => "open the file system",
         super::wire::FOLDER => "list a folder",
         super::wire::ENTRY | super::wire::MAP | super::wire::READ => "read a file",
+        super::wire::GROW => "grow the file system",
         super::wire::CLOSE => "close the file system",
         _ => "write to the file system",
     }

@@ -14,6 +14,7 @@ pub(super) const DESCRIBE: u8 = 9;
 pub(super) const SIZE: u8 = 10;
 pub(super) const WRITE: u8 = 11;
 pub(super) const CLOSE: u8 = 12;
+pub(super) const GROW: u8 = 13;
 
 /// Largest request and answer, as in `c/wire.h`.
 pub(super) const REQUEST_LIMIT: usize = 2 << 20;
