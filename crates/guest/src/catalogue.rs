@@ -1,4 +1,4 @@
-//! Everything the tool may find, in one table: its code, how grave it is, what mends it, and the words for people.
+//! Everything that may be found, in the machine or on its disk, in one table: its code, how grave it is, what mends it, and the words for people.
 //!
 //! Where administrators of such machines know a message by heart, it is that message, letter by letter.
 
@@ -76,6 +76,30 @@ pub enum Code {
     SystemdUnitsFailed,
     /// A file system has little space left.
     DiskNearlyFull,
+    /// Shutdown For Finalize was never run in this machine.
+    ToolNotRun,
+    /// The system was changed after Shutdown For Finalize had checked it.
+    ToolRunOutdated,
+    /// A file system was in use when the machine was powered off.
+    FileSystemUnclean,
+    /// Windows hibernates, or was shut down with fast start-up.
+    SystemHibernated,
+    /// A file system asks to be checked.
+    DiskCheckNeeded,
+    /// Partitions are gone that the machine started with.
+    PartitionsLost,
+    /// Partitions are there that the machine did not start with.
+    PartitionsAdded,
+    /// Nothing is left that starts the system.
+    BootLoaderGone,
+    /// A volume is encrypted that was not.
+    VolumeEncrypted,
+    /// The operating system is not found where it was.
+    SystemNotFound,
+    /// The machine is a member of a domain.
+    DomainJoined,
+    /// The disk holds nothing that can be examined.
+    NotExamined,
     /// Something could not be asked.
     NotChecked,
 }
@@ -245,11 +269,95 @@ pub const CATALOGUE: &[Entry] = {
             "Decrypt it: manage-bde -off C:, and wait until manage-bde -status says Fully Decrypted.",
         ),
         entry(
+            DomainJoined,
+            Blocks,
+            Act,
+            "The machine is joined to a domain: machines made of it would all be the same member.",
+            "Leave the domain, restart the machine, and join in the platform layer instead.",
+        ),
+        entry(
+            ToolNotRun,
+            Blocks,
+            Act,
+            "Shutdown For Finalize was never run in this machine.",
+            "Start the machine and run Shutdown For Finalize: it shuts the machine down once nothing is outstanding.",
+        ),
+        entry(
+            ToolRunOutdated,
+            Blocks,
+            Act,
+            "The system was changed after Shutdown For Finalize had checked it.",
+            "Start the machine and run Shutdown For Finalize again, as the last thing there.",
+        ),
+        entry(
+            FileSystemUnclean,
+            Blocks,
+            Restart,
+            "A file system was in use when the machine was powered off.",
+            "Start the machine and shut it down with Shutdown For Finalize.",
+        ),
+        entry(
+            SystemHibernated,
+            Blocks,
+            Restart,
+            "Windows hibernates, or was shut down with fast start-up.",
+            "Start the machine and shut it down with Shutdown For Finalize, or with shutdown /s /t 0.",
+        ),
+        entry(
+            DiskCheckNeeded,
+            Blocks,
+            Act,
+            "A file system must be checked before the layer can be finalized.",
+            "Start the machine and let it check its disk: chkdsk C: /f, or e2fsck when it starts.",
+        ),
+        entry(
+            PartitionsLost,
+            Blocks,
+            Act,
+            "Partitions are gone that the machine started with.",
+            "Cancel the task and begin again; or finalize anyway if that was the purpose.",
+        ),
+        entry(
+            BootLoaderGone,
+            Blocks,
+            Act,
+            "What starts the system is gone from the disk.",
+            "Start the machine from its own disk; if it does not start, mend it: grub-install, or bcdboot C:\\Windows.",
+        ),
+        entry(
+            VolumeEncrypted,
+            Blocks,
+            Act,
+            "A volume is encrypted: its files cannot be read outside this machine.",
+            "Decrypt it in the machine, or cancel the task and begin again.",
+        ),
+        entry(
+            SystemNotFound,
+            Blocks,
+            Act,
+            "The operating system is not found on the disk any more, or not alone.",
+            "Look at what the details tell; remove a second system's volume, or cancel the task and begin again.",
+        ),
+        entry(
             NotChecked,
             Blocks,
             Act,
             "Something could not be checked.",
             "Mend what the details tell, or shut the machine down by hand and decide when you finalize.",
+        ),
+        entry(
+            PartitionsAdded,
+            Warns,
+            Act,
+            "Partitions are there that the machine did not start with.",
+            "Delete them in the machine if the layer does not need them: one behind the system's keeps it from growing.",
+        ),
+        entry(
+            NotExamined,
+            Warns,
+            Act,
+            "The disk could not be examined: what is outstanding on it is not known.",
+            "Run Shutdown For Finalize in the machine before you finalize.",
         ),
         entry(
             GhostAdapters,
@@ -327,6 +435,18 @@ mod tests {
             "systemd_jobs_queued",
             "systemd_units_failed",
             "disk_nearly_full",
+            "tool_not_run",
+            "tool_run_outdated",
+            "file_system_unclean",
+            "system_hibernated",
+            "disk_check_needed",
+            "partitions_lost",
+            "partitions_added",
+            "boot_loader_gone",
+            "volume_encrypted",
+            "system_not_found",
+            "domain_joined",
+            "not_examined",
             "not_checked",
         ];
         assert_eq!(names.len(), Code::NotChecked as usize + 1, "a code is missing here");

@@ -158,6 +158,8 @@ pub struct WindowsFacts {
     pub sms_client: bool,
     /// The boot volume is protected by BitLocker.
     pub bitlocker: bool,
+    /// The domain that the machine is a member of.
+    pub domain: Option<String>,
     /// Network adapters that are registered and not there.
     pub ghost_adapters: Vec<String>,
     /// The system's volume.

@@ -17,6 +17,7 @@ pub mod decide;
 pub mod facts;
 #[cfg(unix)]
 pub mod linux;
+pub mod marks;
 pub mod ngen;
 pub mod report;
 pub mod tool;

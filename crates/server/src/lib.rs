@@ -4,6 +4,7 @@
 //!   http ──▶ requests ──▶ catalog          what is asked: checked by `model`, reserved, launched
 //!     │          └─────▶ engine ──▶ jobs   what is done: steps over the `World`, logged before they act
 //!     └──▶ view                            what is shown, with everything that may be done
+//!   examine                                what is outstanding on the disk of a machine that is off
 //!   access                                  who they are that ask
 //!   sweep                                  what belongs to nobody goes
 //!   tend                                   machines that people work in are looked after
@@ -16,6 +17,7 @@ mod cd;
 mod download;
 pub mod engine;
 pub mod error;
+pub mod examine;
 pub mod export_disk;
 pub mod feed;
 pub mod http;

@@ -9,6 +9,7 @@
 
 use crate::bytes::{Stretch, u16_at, u32_at};
 use crate::free::{Ranges, Unknown};
+use crate::health::Health;
 
 const SUPERBLOCK: u64 = 1024;
 const MAGIC: u16 = 0xef53;
@@ -72,6 +73,18 @@ pub(crate) fn free(stretch: &Stretch, ranges: &mut Ranges) -> Result<bool, Unkno
     }
     ranges.finish();
     Ok(true)
+}
+
+/// How it was left.
+pub(crate) fn health(stretch: &Stretch) -> Result<Health, Unknown> {
+    let bytes = stretch.read(SUPERBLOCK, 1024)?;
+    if u32_at(&bytes, 0x60)? & RECOVER != 0 {
+        return Ok(Health::InUse("its journal must be replayed".to_owned()));
+    }
+    if u16_at(&bytes, 0x3a)? != CLEAN {
+        return Ok(Health::CheckNeeded("it was not unmounted, or errors were found in it".to_owned()));
+    }
+    Ok(Health::Clean)
 }
 
 impl Superblock {

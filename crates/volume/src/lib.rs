@@ -26,6 +26,7 @@ pub mod files;
 pub mod free;
 pub mod hive;
 pub mod grow;
+pub mod health;
 pub mod known;
 mod masked;
 pub mod merge;

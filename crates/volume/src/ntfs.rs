@@ -12,6 +12,7 @@
 
 use crate::bytes::{Stretch, array, u16_at, u32_at, u64_at};
 use crate::free::{Ranges, Unknown};
+use crate::health::Health;
 
 const LOG_FILE: u64 = 2;
 const VOLUME: u64 = 3;
@@ -68,6 +69,23 @@ pub(crate) fn free(stretch: &Stretch, ranges: &mut Ranges) -> Result<bool, Unkno
     volume.is_awake()?;
     volume.clear_clusters(ranges)?;
     Ok(true)
+}
+
+/// How it was left. Windows that sleeps leaves the log open too: that comes first.
+pub(crate) fn health(stretch: &Stretch) -> Result<Health, Unknown> {
+    let volume = Volume::parse(stretch, &stretch.read(0, 512)?)?;
+    let says = |checked: Result<(), Unknown>, health: fn(String) -> Health| match checked {
+        Ok(()) => Ok(None),
+        Err(Unknown::Because(why)) => Ok(Some(health(why))),
+        Err(unreadable) => Err(unreadable),
+    };
+    let asleep = says(volume.is_awake(), Health::Hibernated)?;
+    let dirty = || says(volume.is_clean(), Health::CheckNeeded);
+    let open = || says(volume.log_is_closed(), Health::InUse);
+    Ok(match (asleep, dirty()?) {
+        (Some(health), _) | (None, Some(health)) => health,
+        (None, None) => open()?.unwrap_or(Health::Clean),
+    })
 }
 
 impl<'a> Volume<'a> {

@@ -39,6 +39,30 @@ pub struct Finding {
     pub details: Vec<String>,
 }
 
+impl Finding {
+    /// What the catalogue says of a code, with what it was seen by; no details, no finding.
+    pub fn of(code: Code, details: impl IntoIterator<Item = String>) -> Option<Self> {
+        let mut details: Vec<String> = details.into_iter().map(|detail| shortened(&detail)).collect();
+        if details.is_empty() {
+            return None;
+        }
+        let more = details.len().saturating_sub(DETAILS);
+        details.truncate(DETAILS);
+        if more > 0 {
+            details.push(format!("and {more} more"));
+        }
+        let entry = code.entry();
+        Some(Self {
+            code,
+            severity: entry.severity,
+            remedy: entry.remedy,
+            message: entry.message.to_owned(),
+            advice: entry.advice.to_owned(),
+            details,
+        })
+    }
+}
+
 /// What is outstanding, gravest first. Nothing of it is told twice.
 #[must_use]
 pub fn decide(facts: &Facts) -> Vec<Finding> {
@@ -74,24 +98,7 @@ struct Findings(Vec<Finding>);
 impl Findings {
     /// Adds what the details tell of; no details, no finding.
     fn add(&mut self, code: Code, details: impl IntoIterator<Item = String>) {
-        let mut details: Vec<String> = details.into_iter().map(|detail| shortened(&detail)).collect();
-        if details.is_empty() {
-            return;
-        }
-        let more = details.len().saturating_sub(DETAILS);
-        details.truncate(DETAILS);
-        if more > 0 {
-            details.push(format!("and {more} more"));
-        }
-        let entry = code.entry();
-        self.0.push(Finding {
-            code,
-            severity: entry.severity,
-            remedy: entry.remedy,
-            message: entry.message.to_owned(),
-            advice: entry.advice.to_owned(),
-            details,
-        });
+        self.0.extend(Finding::of(code, details));
     }
 
     fn unasked(&mut self, unasked: &[Unasked]) {

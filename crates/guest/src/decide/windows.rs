@@ -32,6 +32,7 @@ pub(super) fn decide(facts: &WindowsFacts, found: &mut Findings) {
     let configuration = facts.sms_configuration.iter().filter(|_| facts.sms_client);
     found.add(Code::SmsConfigurationPresent, configuration.cloned());
     found.add(Code::BitlockerOn, facts.bitlocker.then(|| "the boot volume is protected".to_owned()));
+    found.add(Code::DomainJoined, facts.domain.clone());
     found.add(Code::GhostAdapters, facts.ghost_adapters.iter().cloned());
     found.volumes(&facts.volumes);
     found.unasked(&facts.unasked);
@@ -201,7 +202,9 @@ mod tests {
                 WindowsFacts { sms_configuration: Some("SMSCFG.INI".to_owned()), sms_client: true, ..none() },
                 vec![(SmsConfigurationPresent, "SMSCFG.INI")],
             ),
+            (WindowsFacts { domain: Some("EXAMPLE".to_owned()), ..none() }, vec![(DomainJoined, "EXAMPLE")]),
             (WindowsFacts { bitlocker: true, ..none() }, vec![(BitlockerOn, "the boot volume is protected")]),
+            (WindowsFacts { domain: Some("EXAMPLE".to_owned()), ..none() }, vec![(DomainJoined, "EXAMPLE")]),
             (
                 WindowsFacts { ghost_adapters: texts(&["vmxnet3"]), ..none() },
                 vec![(GhostAdapters, "vmxnet3")],

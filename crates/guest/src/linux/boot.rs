@@ -8,6 +8,7 @@
 //!  initrd.img-R.new, grub.cfg.new                                 half written
 //! ```
 
+use super::Look;
 use super::root::Root;
 use crate::facts::{BootFiles, Kernel, LinuxFacts};
 use std::collections::BTreeSet;
@@ -21,31 +22,36 @@ const WRITERS: &[&str] =
 pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
     let running = root.text("/proc/sys/kernel/osrelease").map(|release| release.trim().to_owned());
     facts.running_kernel = running.filter(|release| !release.is_empty());
-    let files = root.names("/boot");
-    let menu = menu(root);
-    let boot_files = |release: &str| BootFiles {
-        initramfs: ["initrd.img-R", "initramfs-R.img", "initrd-R", "initrd-R.img"]
-            .iter()
-            .any(|name| files.contains(&name.replace('R', release))),
-        in_menu: menu.as_ref().map(|menu| menu.contains(release)),
-    };
-    let in_boot = in_boot(&files);
-    let releases: BTreeSet<_> = in_boot.iter().cloned().chain(with_modules(root)).collect();
-    facts.kernels = releases
-        .into_iter()
-        .map(|release| Kernel { boot: in_boot.contains(&release).then(|| boot_files(&release)), release })
-        .collect();
-    facts.boot_leftovers = files
-        .iter()
-        .filter(|name| name.starts_with("init") && name.ends_with(".new"))
-        .map(|name| format!("/boot/{name}"))
-        .chain(MENUS.iter().map(|menu| format!("{menu}.new")).filter(|file| root.has(file)))
-        .collect();
+    lying(root, facts);
     facts.boot_writers = root
         .processes()
         .into_iter()
         .filter(|(name, _)| WRITERS.contains(&name.as_str()))
         .map(|(name, pid)| format!("{name} ({pid})"))
+        .collect();
+}
+
+/// What the disk tells.
+pub(super) fn lying(files: &dyn Look, facts: &mut LinuxFacts) {
+    let names = files.names("/boot");
+    let menu = menu(files);
+    let boot_files = |release: &str| BootFiles {
+        initramfs: ["initrd.img-R", "initramfs-R.img", "initrd-R", "initrd-R.img"]
+            .iter()
+            .any(|name| names.contains(&name.replace('R', release))),
+        in_menu: menu.as_ref().map(|menu| menu.contains(release)),
+    };
+    let in_boot = in_boot(&names);
+    let releases: BTreeSet<_> = in_boot.iter().cloned().chain(with_modules(files)).collect();
+    facts.kernels = releases
+        .into_iter()
+        .map(|release| Kernel { boot: in_boot.contains(&release).then(|| boot_files(&release)), release })
+        .collect();
+    facts.boot_leftovers = names
+        .iter()
+        .filter(|name| name.starts_with("init") && name.ends_with(".new"))
+        .map(|name| format!("/boot/{name}"))
+        .chain(MENUS.iter().map(|menu| format!("{menu}.new")).filter(|file| files.has(file)))
         .collect();
 }
 
@@ -62,18 +68,18 @@ fn in_boot(files: &[String]) -> BTreeSet<String> {
 }
 
 /// The releases of the kernels that lie with their modules: packages bring them there, something else copies them.
-fn with_modules(root: &Root) -> Vec<String> {
-    let mut releases = root.names("/lib/modules");
-    releases.retain(|release| root.has(&format!("/lib/modules/{release}/vmlinuz")));
+fn with_modules(files: &dyn Look) -> Vec<String> {
+    let mut releases = files.names("/lib/modules");
+    releases.retain(|release| files.has(&format!("/lib/modules/{release}/vmlinuz")));
     releases
 }
 
 /// All that the boot menu says, if it is there and names kernels by their releases: one that a person wrote may start
 /// `/vmlinuz`, a link.
-fn menu(root: &Root) -> Option<String> {
-    let mut menu = MENUS.iter().find_map(|path| root.text(path))?;
-    for entry in root.names(ENTRIES).iter().filter(|name| name.ends_with(".conf")) {
-        menu += &root.text(&format!("{ENTRIES}/{entry}")).unwrap_or_default();
+fn menu(files: &dyn Look) -> Option<String> {
+    let mut menu = MENUS.iter().find_map(|path| files.text(path))?;
+    for entry in files.names(ENTRIES).iter().filter(|name| name.ends_with(".conf")) {
+        menu += &files.text(&format!("{ENTRIES}/{entry}")).unwrap_or_default();
     }
     ["vmlinuz-", "vmlinux-", "blscfg"].iter().any(|word| menu.contains(word)).then_some(menu)
 }

@@ -22,7 +22,29 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the report is left.
-const REPORT: &str = "/var/lib/shutdown-for-finalize/integrity.json";
+pub const REPORT: &str = "/var/lib/shutdown-for-finalize/integrity.json";
+
+/// The files of a Linux system, by absolute paths: of the machine the tool runs in, or on the disk of one that is off.
+/// What is not there is no error; what is there and cannot be read counts as not there, and is to be noted.
+pub trait Look {
+    /// Whether there is a file, folder or link of this name.
+    fn has(&self, path: &str) -> bool;
+    /// The text of a file, if it is there.
+    fn text(&self, path: &str) -> Option<String>;
+    /// The names in a folder, sorted; none if it is not there.
+    fn names(&self, folder: &str) -> Vec<String>;
+}
+
+/// What the disk of a machine that is off tells: all facts but those of what runs, and of space.
+#[must_use]
+pub fn facts_of_disk(files: &dyn Look) -> LinuxFacts {
+    let mut facts = LinuxFacts::default();
+    restart::lying(files, &mut facts);
+    boot::lying(files, &mut facts);
+    packages::lying(files, &mut facts);
+    packages::abandoned(files, &mut facts);
+    facts
+}
 
 /// A Linux machine.
 pub struct Linux {

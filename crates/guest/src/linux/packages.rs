@@ -9,6 +9,7 @@
 //! | a numbered file in `/var/lib/dpkg/updates` | dpkg was killed |
 //! | `/var/lib/yum/transaction-all.*` | yum was killed |
 
+use super::Look;
 use super::root::Root;
 use crate::facts::{LinuxFacts, Lock};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
@@ -38,12 +39,23 @@ pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
     facts.package_locks = LOCKS.iter().filter_map(|path| locked(root, path)).collect();
     facts.package_locks.extend(PIDS.iter().filter_map(|path| alive(root, path)));
     facts.unattended_upgrade = locked(root, UNATTENDED);
-    facts.unfinished_packages = root.text(STATUS).map(|status| unfinished(&status)).unwrap_or_default();
+    lying(root, facts);
+}
+
+/// What the disk tells.
+pub(super) fn lying(files: &dyn Look, facts: &mut LinuxFacts) {
+    facts.unfinished_packages = files.text(STATUS).map(|status| unfinished(&status)).unwrap_or_default();
     let numbered = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
-    let journals = root.names(UPDATES).into_iter().filter(numbered).map(|name| format!("{UPDATES}/{name}"));
+    let journals = files.names(UPDATES).into_iter().filter(numbered).map(|name| format!("{UPDATES}/{name}"));
     facts.unfinished_packages.extend(journals);
-    let transactions = root.names(YUM).into_iter().filter(|name| name.starts_with("transaction-all"));
+    let transactions = files.names(YUM).into_iter().filter(|name| name.starts_with("transaction-all"));
     facts.unfinished_packages.extend(transactions.map(|name| format!("{YUM}/{name}")));
+}
+
+/// What a machine that is off has besides: whoever left a file with the number of a process did not end.
+pub(super) fn abandoned(files: &dyn Look, facts: &mut LinuxFacts) {
+    let left = PIDS.iter().filter(|path| !path.starts_with("/run/") && files.has(path));
+    facts.unfinished_packages.extend(left.map(|path| format!("{path} was left behind")));
 }
 
 /// The lock on a file, if another process holds one to write: a lock to read would not be granted.

@@ -9,6 +9,7 @@
 //! | `needrestart -b -k`: `NEEDRESTART-KSTA: 2` or `3` | needrestart, README.batch.md |
 //! | `needs-restarting -r` says "Reboot is required" | dnf-plugins-core |
 
+use super::Look;
 use super::root::Root;
 use crate::facts::LinuxFacts;
 
@@ -25,8 +26,7 @@ pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
         packages.dedup();
         facts.reboot_marks.extend(packages);
     }
-    facts.staged_updates =
-        STAGED.iter().filter(|link| root.has(link)).map(|link| (*link).to_owned()).collect();
+    lying(root, facts);
     if let Some(ended) = root.run("needrestart", &["-b", "-k"])
         && let Some(advice) = needrestart(&ended.output)
     {
@@ -37,6 +37,12 @@ pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
     {
         facts.reboot_advice.push("needs-restarting: core libraries or services were updated".to_owned());
     }
+}
+
+/// What the disk tells.
+pub(super) fn lying(files: &dyn Look, facts: &mut LinuxFacts) {
+    facts.staged_updates =
+        STAGED.iter().filter(|link| files.has(link)).map(|link| (*link).to_owned()).collect();
 }
 
 /// What needrestart says of the kernel; nothing if the newest one runs or it cannot tell.

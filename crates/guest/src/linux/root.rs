@@ -1,6 +1,7 @@
 //! The files and programs of the machine, under its `/`. What is not there is no error: not every system has everything.
 //! What is there and cannot be read, or does not answer, is noted as not asked.
 
+use super::Look;
 use crate::facts::Unasked;
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -82,34 +83,6 @@ impl Root {
         }
     }
 
-    /// Whether there is a file, folder or link of this name.
-    pub fn has(&self, path: &str) -> bool {
-        self.there(path, fs::symlink_metadata(self.path(path))).is_some()
-    }
-
-    /// The text of a file, if it is there.
-    pub fn text(&self, path: &str) -> Option<String> {
-        let read = || {
-            let mut bytes = Vec::new();
-            File::open(self.path(path))?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-            if bytes.len() as u64 > FILE_LIMIT {
-                return Err(io::Error::new(ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
-            }
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        self.there(path, read())
-    }
-
-    /// The names in a folder, sorted; none if it is not there.
-    pub fn names(&self, folder: &str) -> Vec<String> {
-        let entries = self.there(folder, fs::read_dir(self.path(folder)));
-        let entries = entries.into_iter().flatten().filter_map(|entry| self.there(folder, entry));
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-
     /// The name of a process, if it is there: `apt-get (1234)`.
     pub fn process(&self, pid: i32) -> Option<String> {
         let name = fs::read_to_string(self.path(&format!("/proc/{pid}/comm"))).ok()?;
@@ -146,6 +119,33 @@ impl Root {
                 None
             }
         }
+    }
+}
+
+impl Look for Root {
+    fn has(&self, path: &str) -> bool {
+        self.there(path, fs::symlink_metadata(self.path(path))).is_some()
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        let read = || {
+            let mut bytes = Vec::new();
+            File::open(self.path(path))?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > FILE_LIMIT {
+                return Err(io::Error::new(ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
+            }
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        self.there(path, read())
+    }
+
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = self.there(folder, fs::read_dir(self.path(folder)));
+        let entries = entries.into_iter().flatten().filter_map(|entry| self.there(folder, entry));
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 }
 

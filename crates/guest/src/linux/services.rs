@@ -3,6 +3,7 @@
 //! cloud-init, enabled, leaves `/run/cloud-init/enabled`; it keeps `status.json` while it works (`v1.stage` names the
 //! stage, `v1.<stage>.errors` what went wrong) and writes `result.json` when it is done.
 
+use super::Look;
 use super::root::Root;
 use crate::facts::{CloudInit, LinuxFacts};
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! The space on the machine's disks: every mounted file system of a block device that can be written to.
 
+use super::Look;
 use super::root::Root;
 use crate::facts::{LinuxFacts, Volume};
 

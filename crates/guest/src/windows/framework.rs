@@ -9,6 +9,7 @@
 
 use super::{Notes, calls};
 use crate::facts::{NgenQueue, WindowsFacts};
+use crate::marks::{NGEN_FLAGS, NGEN_SERVICES};
 use crate::ngen::{Compiled, queue_state};
 use crate::tool::Failure;
 use std::fs;
@@ -17,11 +18,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const FLAGS: &[(&str, &str)] = &[("ListenedState", "RootstoreDirty"), ("State", "PendingUpdate")];
-const SERVICES: &[&str] = &[
-    r"SOFTWARE\Microsoft\.NETFramework\v2.0.50727\NGenService",
-    r"SOFTWARE\Wow6432Node\Microsoft\.NETFramework\v2.0.50727\NGenService",
-];
 /// Its workers: while they run, its queue needs not be asked, which would pause them.
 const WORKER: &str = "mscorsvw.exe";
 /// Between two questions for the queue's state, and how many there are at most: half an hour.
@@ -29,8 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const QUESTIONS: u32 = 360;
 
 pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes) {
-    for service in SERVICES {
-        for (key, name) in FLAGS {
+    for service in NGEN_SERVICES {
+        for (key, name) in NGEN_FLAGS {
             let key = format!(r"{service}\{key}");
             if notes.number(&key, name) != 0 {
                 facts.ngen_flags.push(format!(r"{key}\{name}"));

@@ -3,12 +3,11 @@
 use super::Notes;
 use super::calls::{self, registry::Key};
 use crate::facts::WindowsFacts;
+use crate::marks::{INSTALLER, SETUP};
 use std::path::Path;
 
 /// What Windows Installer holds while it changes the machine.
 const MUTEX: &str = r"Global\_MSIExecute";
-const IN_PROGRESS: &str = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Installer\InProgress";
-const SETUP: &str = r"SYSTEM\Setup";
 
 pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes) {
     let processes = notes.take("processes", calls::processes());
@@ -18,7 +17,7 @@ pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes)
         .any(|process| process.name == "msiexec.exe" && process.session.is_some_and(|id| id != 0));
     facts.processes = processes.into_iter().map(|process| process.name).collect();
     facts.installer_mutex = notes.take(MUTEX, calls::mutex_exists(MUTEX));
-    facts.installer_key = notes.take(IN_PROGRESS, Key::open(IN_PROGRESS).map(|key| key.is_some()));
+    facts.installer_key = notes.take(INSTALLER, Key::open(INSTALLER).map(|key| key.is_some()));
     // Moved to its place, and so gone, once the update has been installed.
     let staged = folder.ancestors().last().unwrap_or(folder).join(r"$WINDOWS.~BT\NewOS");
     if notes.take(&staged.to_string_lossy(), staged.try_exists()) {

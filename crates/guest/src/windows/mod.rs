@@ -16,14 +16,13 @@ mod restart;
 mod state;
 
 use crate::facts::{Facts, Unasked, WindowsFacts};
+use crate::marks::{REPORT, VERSION};
 use crate::report::{Kind, System};
 use crate::tool::{Failure, Machine};
 use calls::registry::Key;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-
-const VERSION: &str = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
 
 /// The Windows machine that the tool runs in.
 pub struct Windows {
@@ -113,7 +112,7 @@ impl Machine for Windows {
     }
 
     fn report_path(&self) -> PathBuf {
-        self.drive().join(r"ProgramData\Shale\integrity.json")
+        self.drive().join(REPORT)
     }
 
     fn caution(&self) -> Option<&'static str> {

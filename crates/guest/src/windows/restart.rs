@@ -4,29 +4,8 @@ use super::Notes;
 use super::calls::devices::{self, DISKS, State};
 use super::calls::registry::Key;
 use crate::facts::{RunOnce, WindowsFacts};
+use crate::marks::{KEYS, NAMES, RENAMES, RUN_ONCE, SESSION, UPDATES, VALUES, pairs};
 use std::path::Path;
-
-/// Keys that are there only until the next restart.
-const KEYS: &[&str] = &[
-    r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootPending",
-    r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\RebootInProgress",
-    r"SOFTWARE\Microsoft\Windows\CurrentVersion\Component Based Servicing\PackagesPending",
-    r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\RebootRequired",
-    r"SOFTWARE\Microsoft\Windows\CurrentVersion\WindowsUpdate\Auto Update\PostRebootReporting",
-    r"SOFTWARE\Microsoft\ServerManager\CurrentRebootAttempts",
-];
-/// Values that are there only until the next restart: those of a machine that joins or leaves a domain.
-const VALUES: &[(&str, &str)] = &[
-    (r"SYSTEM\CurrentControlSet\Services\Netlogon", "JoinDomain"),
-    (r"SYSTEM\CurrentControlSet\Services\Netlogon", "AvoidSpnSet"),
-];
-const SESSION: &str = r"SYSTEM\CurrentControlSet\Control\Session Manager";
-const RENAMES: &[&str] = &["PendingFileRenameOperations", "PendingFileRenameOperations2"];
-const NAMES: &str = r"SYSTEM\CurrentControlSet\Control\ComputerName";
-const RUN_ONCE: &[&str] = &[
-    r"SOFTWARE\Microsoft\Windows\CurrentVersion\RunOnce",
-    r"SOFTWARE\Wow6432Node\Microsoft\Windows\CurrentVersion\RunOnce",
-];
 
 pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes) {
     facts.reboot_marks = KEYS.iter().filter(|key| notes.has(key)).map(|key| (*key).to_owned()).collect();
@@ -44,7 +23,7 @@ pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes)
         let texts = Key::open(SESSION).and_then(|key| key.map_or(Ok(Vec::new()), |key| key.texts(name)));
         facts.renames.extend(pairs(&notes.take(name, texts)));
     }
-    facts.update_exe_volatile = notes.number(r"SOFTWARE\Microsoft\Updates", "UpdateExeVolatile");
+    facts.update_exe_volatile = notes.number(UPDATES, "UpdateExeVolatile");
     let mut name = |key: &str| notes.text(&format!(r"{NAMES}\{key}"), "ComputerName");
     facts.names = name("ActiveComputerName").zip(name("ComputerName"));
     for key in RUN_ONCE {
@@ -61,10 +40,4 @@ pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes)
         let restarting = devices.filter(|device| device.state == State::WantsRestart);
         facts.restarting_devices.extend(restarting.map(|device| device.name));
     }
-}
-
-/// What the session manager renames when it starts: texts in pairs, the second empty where the file is deleted.
-fn pairs(texts: &[String]) -> Vec<(String, String)> {
-    let pairs = texts.chunks(2).map(|pair| (pair[0].clone(), pair.get(1).cloned().unwrap_or_default()));
-    pairs.filter(|(from, _)| !from.is_empty()).collect()
 }

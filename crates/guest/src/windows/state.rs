@@ -2,19 +2,15 @@
 
 use super::{Notes, calls};
 use crate::facts::{Volume, WindowsFacts};
+use crate::marks::{BITLOCKER, DISABLED, SMS_CLIENT};
 use std::path::Path;
-
-const BITLOCKER: &str = r"SYSTEM\CurrentControlSet\Control\BitLockerStatus";
-const CLIENT: &str = r"SYSTEM\CurrentControlSet\Services\CcmExec";
-/// The start type of a service that does not start.
-const DISABLED: u32 = 4;
 
 pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes) {
     facts.bitlocker = notes.number(BITLOCKER, "BootStatus") != 0;
     let configuration = folder.join("SMSCFG.INI");
     let name = configuration.to_string_lossy().into_owned();
     facts.sms_configuration = notes.take(&name, configuration.try_exists()).then_some(name);
-    facts.sms_client = notes.has(CLIENT) && notes.number(CLIENT, "Start") != DISABLED;
+    facts.sms_client = notes.has(SMS_CLIENT) && notes.number(SMS_CLIENT, "Start") != DISABLED;
     let drive = folder.ancestors().last().unwrap_or(folder).to_string_lossy().into_owned();
     if let Some((size, free)) = notes.take(&drive, calls::space(&drive).map(Some)) {
         facts.volumes.push(Volume { name: drive, size, free });
