@@ -1,9 +1,9 @@
 // What can be read, by name. Pages ask here and nowhere else, so that one event refreshes all that show the same thing.
 //
 // Keys: [noun, …]. `api/events.ts` knows which nouns a change touches.
-import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { asked, client, keepCsrf } from './client';
-import type { LayerKind } from './wire';
+import type { LayerKind, LayerSort, VersionState } from './wire';
 
 const PAGE = 200;
 const WHOLE = 1000;
@@ -44,14 +44,35 @@ export const doctorQuery = queryOptions({
   staleTime: 30_000,
 });
 
-/** All layers of a kind. */
-export const layersQuery = (kind: LayerKind) =>
+/** Which layers, in which order: the server's own words (`GET /layers`). */
+export interface LayerFilter {
+  kind: LayerKind;
+  text?: string;
+  state?: VersionState;
+  sort?: LayerSort;
+  descending?: boolean;
+}
+
+/** Layers, page by page. While others are asked for, those before stay. */
+export const layersQuery = (filter: LayerFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['layers', filter],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { ...filter, limit: PAGE, page_token: pageParam };
+      return asked(client.GET('/api/v1/layers', { params: { query }, signal }));
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_page_token ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+/** The first few layers of such a list. */
+export const fewLayersQuery = (filter: LayerFilter, limit: number) =>
   queryOptions({
-    queryKey: ['layers', kind],
-    queryFn: () =>
-      whole((page_token) =>
-        asked(client.GET('/api/v1/layers', { params: { query: { kind, limit: WHOLE, page_token } } })),
-      ),
+    queryKey: ['layers', filter, limit],
+    queryFn: async ({ signal }) =>
+      (await asked(client.GET('/api/v1/layers', { params: { query: { ...filter, limit } }, signal }))).items,
+    placeholderData: keepPreviousData,
   });
 
 export const layerQuery = (id: string) =>

@@ -17,6 +17,7 @@ export type Event = Schemas['Event'];
 export type ExportFormat = Schemas['ExportVersion']['format'];
 export type Fix = Schemas['Fix'];
 export type Layer = Schemas['Layer'];
+export type LayerSort = Schemas['LayerSort'];
 export type LayerKind = Schemas['LayerKind'];
 export type Machine = Schemas['Machine'];
 export type MachineFile = Schemas['MachineFile'];

@@ -2,7 +2,9 @@
 import { ActionGroup, Button, Form } from '@patternfly/react-core';
 import { useState, type ReactNode } from 'react';
 import type { Connector, ConnectorKind, Fix } from '../api/wire';
+import { ActionButton, actionOf } from '../parts/ActionButton';
 import { ProblemAlert } from '../parts/ProblemAlert';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { ConnectorFields } from './ConnectorFields';
 import { TestLines } from './TestLines';
@@ -23,6 +25,9 @@ export function ConnectorEditor({ kind, connector, above, onSaved, onCancel }: P
   const form = useConnectorForm(kind, connector);
   const [fixed, setFixed] = useState<string>();
   const { test, save } = form;
+  // Whoever may make one may also try what is entered.
+  const make = useMay('create_connector');
+  const may = connector ? actionOf(connector.actions, 'edit') : make;
   const fix = ({ field, value }: Fix) => {
     form.enter(field, value);
     setFixed(kind.fields.find(({ name }) => name === field)?.label ?? field);
@@ -34,7 +39,7 @@ export function ConnectorEditor({ kind, connector, above, onSaved, onCancel }: P
       autoComplete="off"
       onSubmit={(event) => {
         event.preventDefault();
-        save.mutate(undefined, { onSuccess: onSaved });
+        if (may?.allowed && !save.isPending) save.mutate(undefined, { onSuccess: onSaved });
       }}
     >
       <ProblemAlert error={save.error} />
@@ -43,12 +48,12 @@ export function ConnectorEditor({ kind, connector, above, onSaved, onCancel }: P
       {fixed && !test.data && <p role="status">{say.fixed(fixed)}</p>}
       <TestLines test={test} onFix={fix} />
       <ActionGroup>
-        <Button type="submit" isLoading={save.isPending} isDisabled={save.isPending}>
+        <ActionButton type="submit" action={may} isLoading={save.isPending}>
           {say.save}
-        </Button>
-        <Button variant="secondary" isLoading={test.isPending} onClick={() => test.mutate()}>
+        </ActionButton>
+        <ActionButton variant="secondary" action={may} isLoading={test.isPending} onClick={() => test.mutate()}>
           {say.test}
-        </Button>
+        </ActionButton>
         <Button variant="link" onClick={onCancel}>
           {words.frame.cancel}
         </Button>

@@ -7,12 +7,13 @@ import { useState } from 'react';
 import { connectorKindsQuery, connectorsQuery } from '../api/queries';
 import type { Connector, ConnectorKind, Settings } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
+import { ActionLink } from '../parts/ActionLink';
 import { Facts, type Fact } from '../parts/Facts';
-import { LinkButton } from '../parts/LinkButton';
 import { Nothing } from '../parts/Nothing';
 import { PageTop } from '../parts/PageTop';
 import { Reading } from '../parts/Reading';
 import { When } from '../parts/When';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { DeleteConnectorDialog } from './DeleteConnectorDialog';
 import { TestLines } from './TestLines';
@@ -23,7 +24,12 @@ const { connectors: say } = words;
 export function ConnectorsPage() {
   const connectors = useQuery(connectorsQuery);
   const { data: kinds = [] } = useQuery(connectorKindsQuery);
-  const make = <LinkButton to="/connectors/new">{say.new}</LinkButton>;
+  const may = useMay('create_connector');
+  const make = (
+    <ActionLink action={may} to="/connectors/new">
+      {say.new}
+    </ActionLink>
+  );
   return (
     <>
       <PageTop title={say.title} lead={say.lead} actions={make} />

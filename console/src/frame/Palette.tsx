@@ -3,8 +3,9 @@ import { Modal, ModalBody, TextInput } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useId, useMemo, useState, type KeyboardEvent } from 'react';
-import { layersQuery, machinesQuery } from '../api/queries';
+import { fewLayersQuery, machinesQuery } from '../api/queries';
 import { actionOf } from '../parts/ActionButton';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { PAGES } from './Navigation';
 
@@ -16,12 +17,14 @@ interface Entry {
 }
 
 const SHOWN = 12;
+/** Layers that are looked through. */
+const LAYERS = 50;
 
 export function Palette({ onClose }: { onClose: () => void }) {
   const [sought, setSought] = useState('');
   const [at, setAt] = useState(0);
   const id = useId();
-  const entries = useEntries();
+  const entries = useEntries(sought);
   const found = useMemo(() => entries.filter((entry) => matches(entry, sought)).slice(0, SHOWN), [entries, sought]);
   const chosen = found[Math.min(at, found.length - 1)];
   const choose = (entry: Entry | undefined) => {
@@ -85,9 +88,12 @@ function matches(entry: Entry, sought: string): boolean {
     .every((word) => label.includes(word));
 }
 
-function useEntries(): Entry[] {
+function useEntries(sought: string): Entry[] {
   const navigate = useNavigate();
-  const { data: layers = [] } = useQuery(layersQuery('os'));
+  // The last word is most likely part of a name: "add version to deb".
+  const text = sought.trim().split(/\s+/).at(-1) || undefined;
+  const { data: layers = [] } = useQuery(fewLayersQuery({ kind: 'os', text, sort: 'name' }, LAYERS));
+  const create = useMay('create_layer');
   const { data: machines = [] } = useQuery(machinesQuery);
   return useMemo(() => {
     const { frame, layers: layerWords } = words;
@@ -98,12 +104,16 @@ function useEntries(): Entry[] {
         group: frame.pages,
         go: () => void navigate({ to }),
       })),
-      {
-        key: 'create',
-        label: layerWords.create,
-        group: frame.actions,
-        go: () => void navigate({ to: '/create-os-layer' }),
-      },
+      ...(create?.allowed
+        ? [
+            {
+              key: 'create',
+              label: layerWords.create,
+              group: frame.actions,
+              go: () => void navigate({ to: '/create-os-layer' }),
+            },
+          ]
+        : []),
       ...layers.map((layer) => ({
         key: `layer-${layer.id}`,
         label: layer.name,
@@ -125,5 +135,5 @@ function useEntries(): Entry[] {
         go: () => void navigate({ to: '/machines/$id', params: { id: machine.id } }),
       })),
     ];
-  }, [layers, machines, navigate]);
+  }, [layers, machines, create, navigate]);
 }

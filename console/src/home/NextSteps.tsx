@@ -4,18 +4,20 @@ import CheckCircleIcon from '@patternfly/react-icons/dist/esm/icons/check-circle
 import OutlinedCircleIcon from '@patternfly/react-icons/dist/esm/icons/outlined-circle-icon';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { connectorsQuery, layersQuery, tasksQuery } from '../api/queries';
+import { connectorsQuery, fewLayersQuery, tasksQuery } from '../api/queries';
 import { words } from '../words';
 
 const { home: say } = words;
 
 export function NextSteps() {
   const { data: connectors = [] } = useQuery(connectorsQuery);
-  const { data: layers = [] } = useQuery(layersQuery('os'));
+  // The one with the most versions comes first: if it has one only, so have all.
+  const most = fewLayersQuery({ kind: 'os', sort: 'version_count', descending: true }, 1);
+  const { data: layers = [] } = useQuery(most);
   const ended = useInfiniteQuery(tasksQuery({ state: 'done' }));
   const done = new Set(ended.data?.pages[0]?.items.map((task) => task.kind));
   const first = layers[0];
-  const version = layers.some((layer) => layer.version_count > 1);
+  const version = first !== undefined && first.version_count > 1;
   return (
     <Card isCompact>
       <CardTitle component="h2">{say.next}</CardTitle>

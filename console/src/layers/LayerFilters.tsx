@@ -11,7 +11,8 @@ import { LAYER_SORTS, LAYER_STATES } from './choices';
 
 const { layers: say } = words;
 
-export function LayerFilters({ shown, all }: { shown: number; all: number }) {
+/** `whole` says that no more layers match than are shown. */
+export function LayerFilters({ shown, whole }: { shown: number; whole: boolean }) {
   const search = useSearch({ from: '/signed-in/framed/layers/os' });
   const navigate = useNavigate();
   const put = (change: Partial<typeof search>) =>
@@ -33,13 +34,16 @@ export function LayerFilters({ shown, all }: { shown: number; all: number }) {
       >
         <FormSelectOption value="" label={say.anyState} />
         {LAYER_STATES.map((state) => (
-          <FormSelectOption key={state} value={state} label={say.stateNames[state]} />
+          <FormSelectOption key={state} value={state} label={say.state[state]} />
         ))}
       </FormSelect>
       <FormSelect
         aria-label={say.sort}
         value={search.sort ?? 'name'}
-        onChange={(_, sort) => put({ sort: LAYER_SORTS.find((known) => known === sort) })}
+        onChange={(_, sort) => {
+          // Names from A on; the newest and the greatest first.
+          put({ sort: LAYER_SORTS.find((known) => known === sort), down: sort === 'name' ? undefined : true });
+        }}
       >
         {LAYER_SORTS.map((sort) => (
           <FormSelectOption key={sort} value={sort} label={say.sorts[sort]} />
@@ -64,7 +68,7 @@ export function LayerFilters({ shown, all }: { shown: number; all: number }) {
         ))}
       </ToggleGroup>
       <span className="quiet filters-count" role="status">
-        {say.shown(shown, all)}
+        {say.shown(shown, whole)}
       </span>
     </div>
   );

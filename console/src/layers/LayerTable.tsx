@@ -2,14 +2,13 @@
 import { Checkbox } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useRef } from 'react';
+import { useEffect, useRef } from 'react';
 import type { Layer } from '../api/wire';
 import { VersionStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
 import { bytes } from '../show/bytes';
 import { words } from '../words';
 import { LayerIcon } from './LayerIcon';
-import { useSummary } from './useSummary';
 
 const { layers: say } = words;
 const ROW = 45;
@@ -19,9 +18,11 @@ interface Props {
   layers: Layer[];
   chosen: ReadonlySet<string>;
   onToggle: (id: string) => void;
+  /** Fetches the next page; absent when there is none, or it is coming. */
+  more?: () => void;
 }
 
-export function LayerTable({ layers, chosen, onToggle }: Props) {
+export function LayerTable({ layers, chosen, onToggle, more }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- nothing here memoizes its functions
   const list = useVirtualizer({
@@ -32,6 +33,10 @@ export function LayerTable({ layers, chosen, onToggle }: Props) {
   });
   const shown = list.getVirtualItems();
   const above = shown[0]?.start ?? 0;
+  const last = shown.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (more && last >= layers.length - AHEAD) more();
+  }, [more, last, layers.length]);
   const below = list.getTotalSize() - (shown.at(-1)?.end ?? 0);
   return (
     // What scrolls must be reachable by keyboard.
@@ -85,7 +90,7 @@ interface RowProps {
 }
 
 function Row({ index, layer, isChosen, onToggle }: RowProps) {
-  const { newest, data, stored } = useSummary(layer);
+  const { sizes } = layer;
   return (
     <tr aria-rowindex={index + 2} className={isChosen ? 'chosen' : undefined}>
       <td>
@@ -104,16 +109,16 @@ function Row({ index, layer, isChosen, onToggle }: RowProps) {
           </Link>
         </span>
       </td>
-      <td data-label={say.newest}>{newest?.name}</td>
-      <td data-label={say.stateColumn}>{newest && <VersionStateLabel state={newest.state} />}</td>
+      <td data-label={say.newest}>{layer.newest_version}</td>
+      <td data-label={say.stateColumn}>{layer.state && <VersionStateLabel state={layer.state} />}</td>
       <td data-label={say.versions} className="number">
         {layer.version_count}
       </td>
       <td data-label={say.size} className="number">
-        {data === undefined ? words.frame.none : bytes(data)}
+        {layer.newest_deployable ? bytes(sizes.logical_bytes) : words.frame.none}
       </td>
       <td data-label={say.stored} className="number">
-        {stored === undefined ? words.frame.none : bytes(stored)}
+        {sizes.added_bytes > 0 ? bytes(sizes.added_bytes) : words.frame.none}
       </td>
       <td data-label={say.changed}>
         <When at={layer.updated_at} />

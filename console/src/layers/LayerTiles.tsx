@@ -9,7 +9,6 @@ import { useWidth } from '../parts/useWidth';
 import { bytes } from '../show/bytes';
 import { words } from '../words';
 import { LayerIcon } from './LayerIcon';
-import { useSummary } from './useSummary';
 
 const { layers: say } = words;
 const TILE_WIDTH = 300;
@@ -19,9 +18,11 @@ interface Props {
   layers: Layer[];
   chosen: ReadonlySet<string>;
   onToggle: (id: string) => void;
+  /** Fetches the next page; absent when there is none, or it is coming. */
+  more?: () => void;
 }
 
-export function LayerTiles({ layers, chosen, onToggle }: Props) {
+export function LayerTiles({ layers, chosen, onToggle, more }: Props) {
   const [measured, width] = useWidth<HTMLDivElement>();
   const columns = Math.max(1, Math.floor(width / TILE_WIDTH));
   const rows = Array.from({ length: Math.ceil(layers.length / columns) }, (_, row) =>
@@ -29,7 +30,7 @@ export function LayerTiles({ layers, chosen, onToggle }: Props) {
   );
   return (
     <div ref={measured} className="tiles">
-      <VirtualList items={rows} row={TILE_HEIGHT} label={say.os} keyOf={(row) => row[0]!.id}>
+      <VirtualList items={rows} row={TILE_HEIGHT} label={say.os} keyOf={(row) => row[0]!.id} more={more}>
         {(row) => (
           <div className="tile-row" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
             {row.map((layer) => (
@@ -43,7 +44,7 @@ export function LayerTiles({ layers, chosen, onToggle }: Props) {
 }
 
 function Tile({ layer, isChosen, onToggle }: { layer: Layer; isChosen: boolean; onToggle: () => void }) {
-  const { newest, data, stored } = useSummary(layer);
+  const { sizes } = layer;
   return (
     <Card isCompact className={isChosen ? 'tile tile-chosen' : 'tile'}>
       <CardHeader
@@ -68,15 +69,15 @@ function Tile({ layer, isChosen, onToggle }: { layer: Layer; isChosen: boolean; 
       </CardHeader>
       <CardBody>
         <p className="tile-state">
-          {newest && <VersionStateLabel state={newest.state} />} {newest && <span className="name">{newest.name}</span>}
+          {layer.state && <VersionStateLabel state={layer.state} />} <span className="name">{layer.newest_version}</span>
         </p>
         <p className="quiet tile-description">{layer.description}</p>
         <p className="quiet tile-facts">
           <span>{say.versionCount(layer.version_count)}</span>
-          {data !== undefined && <span title={say.sizeHelp}>{bytes(data)}</span>}
-          {stored !== undefined && stored > 0 && (
+          {layer.newest_deployable && <span title={say.sizeHelp}>{bytes(sizes.logical_bytes)}</span>}
+          {sizes.added_bytes > 0 && (
             <span title={say.storedHelp}>
-              {say.stored} {bytes(stored)}
+              {say.stored} {bytes(sizes.added_bytes)}
             </span>
           )}
           <When at={layer.updated_at} />

@@ -17,6 +17,7 @@ import { DeleteDialog } from './DeleteDialog';
 import { EditVersionDialog } from './EditDialog';
 import { ExportDialog } from './ExportDialog';
 import { FinalizeButton } from './FinalizeButton';
+import { UsedBy } from './UsedBy';
 import { origin } from './VersionLine';
 import { useMaking } from './useMaking';
 
@@ -71,7 +72,8 @@ function VersionFacts({ version, all }: { version: Version; all: Version[] }) {
         Boolean(sizes) && [say.added, bytes(sizes!.added_bytes)],
         unique !== undefined && [say.unique, <span key="unique" title={say.uniqueHelp}>{bytes(unique)}</span>],
         [say.firmware, say.firmwares[version.firmware]],
-        [say.usedFor, children.length > 0 ? say.basesOf(children.join(', ')) : say.notUsed],
+        [say.usedBy, <UsedBy key="used" users={version.used_by} />],
+        children.length > 0 && [say.baseOf, <span key="base" title={say.baseOfHelp}>{children.join(', ')}</span>],
         Boolean(version.machine_id) && [
           say.machine,
           <Link key="machine" to="/machines/$id" params={{ id: version.machine_id! }}>

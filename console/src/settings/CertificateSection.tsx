@@ -1,5 +1,5 @@
 // The server's certificate, and another in its place.
-import { ActionGroup, Alert, Button, Form } from '@patternfly/react-core';
+import { ActionGroup, Alert, Form } from '@patternfly/react-core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
@@ -7,11 +7,13 @@ import { certificateQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
 import type { Certificate } from '../api/wire';
 import { tell } from '../frame/notices';
+import { ActionButton } from '../parts/ActionButton';
 import { Facts } from '../parts/Facts';
 import { ProblemAlert } from '../parts/ProblemAlert';
 import { Reading } from '../parts/Reading';
 import { TextField } from '../parts/TextField';
 import { exactly } from '../show/time';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 
 const { settings: say } = words;
@@ -52,6 +54,7 @@ function Replace() {
   const [certificate, setCertificate] = useState('');
   const [key, setKey] = useState('');
   const [comment, setComment] = useState('');
+  const may = useMay('replace_certificate');
   const replace = useMutation({
     mutationFn: () => asked(client.PUT('/api/v1/certificate', { body: { certificate, key, comment } })),
     onSuccess: (shown) => {
@@ -68,7 +71,7 @@ function Replace() {
       className="narrow"
       onSubmit={(event) => {
         event.preventDefault();
-        replace.mutate();
+        if (may?.allowed && !replace.isPending) replace.mutate();
       }}
     >
       <h2>{say.replace}</h2>
@@ -96,9 +99,9 @@ function Replace() {
       />
       <TextField label={say.comment} help={words.frame.commentHelp} value={comment} onChange={setComment} />
       <ActionGroup>
-        <Button type="submit" isLoading={replace.isPending} isDisabled={replace.isPending}>
+        <ActionButton type="submit" action={may} isLoading={replace.isPending}>
           {say.replace}
-        </Button>
+        </ActionButton>
       </ActionGroup>
     </Form>
   );

@@ -1,14 +1,16 @@
 // The repository: room, what each version takes, check, and removing what nothing uses.
-import { Button, Checkbox } from '@patternfly/react-core';
+import { Checkbox } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import { repositoryQuery } from '../api/queries';
 import type { Repository } from '../api/wire';
+import { ActionButton } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { Facts } from '../parts/Facts';
 import { Reading } from '../parts/Reading';
 import { bytes } from '../show/bytes';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { GarbageDialog } from './GarbageDialog';
 
@@ -18,15 +20,17 @@ export function RepositorySection() {
   const repository = useQuery(repositoryQuery);
   const [dialog, setDialog] = useState<'check' | 'gc'>();
   const close = () => setDialog(undefined);
+  const check = useMay('check_repository');
+  const collect = useMay('collect_garbage');
   return (
     <>
       <div className="buttons">
-        <Button variant="secondary" onClick={() => setDialog('check')}>
+        <ActionButton variant="secondary" action={check} onClick={() => setDialog('check')}>
           {say.check}
-        </Button>
-        <Button variant="secondary" onClick={() => setDialog('gc')}>
+        </ActionButton>
+        <ActionButton variant="secondary" action={collect} onClick={() => setDialog('gc')}>
           {say.gc}
-        </Button>
+        </ActionButton>
       </div>
       <Reading of={repository}>{(shown) => <Contents repository={shown} />}</Reading>
       {dialog === 'check' && <CheckDialog onClose={close} />}

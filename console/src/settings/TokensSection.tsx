@@ -1,15 +1,15 @@
 // API tokens: named, with a role, expiring, their secret shown once.
-import { Button } from '@patternfly/react-core';
 import KeyIcon from '@patternfly/react-icons/dist/esm/icons/key-icon';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { tokensQuery } from '../api/queries';
 import type { Token } from '../api/wire';
 import { ActionMenu } from '../parts/ActionMenu';
-import { actionOf } from '../parts/ActionButton';
+import { ActionButton, actionOf } from '../parts/ActionButton';
 import { Nothing } from '../parts/Nothing';
 import { Reading } from '../parts/Reading';
 import { When } from '../parts/When';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { DeleteTokenDialog, NewTokenDialog, SecretDialog } from './TokenDialogs';
 
@@ -20,7 +20,12 @@ export function TokensSection() {
   const [making, setMaking] = useState(false);
   const [secret, setSecret] = useState<string>();
   const [deleting, setDeleting] = useState<Token>();
-  const make = <Button onClick={() => setMaking(true)}>{say.newToken}</Button>;
+  const may = useMay('create_token');
+  const make = (
+    <ActionButton action={may} onClick={() => setMaking(true)}>
+      {say.newToken}
+    </ActionButton>
+  );
   return (
     <>
       <p>{say.tokensLead}</p>

@@ -1,13 +1,13 @@
 // Who may sign in.
-import { Button } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { usersQuery } from '../api/queries';
 import type { User } from '../api/wire';
 import { ActionMenu } from '../parts/ActionMenu';
-import { actionOf } from '../parts/ActionButton';
+import { ActionButton, actionOf } from '../parts/ActionButton';
 import { Reading } from '../parts/Reading';
 import { When } from '../parts/When';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { DeleteUserDialog, EditUserDialog, NewUserDialog } from './UserDialogs';
 
@@ -15,13 +15,16 @@ const { settings: say } = words;
 
 export function UsersSection() {
   const users = useQuery(usersQuery);
+  const make = useMay('create_user');
   const [dialog, setDialog] = useState<{ is: 'new' } | { is: 'edit' | 'delete'; user: User }>();
   const close = () => setDialog(undefined);
   return (
     <>
       <p>{say.usersLead}</p>
       <div className="buttons">
-        <Button onClick={() => setDialog({ is: 'new' })}>{say.newUser}</Button>
+        <ActionButton action={make} onClick={() => setDialog({ is: 'new' })}>
+          {say.newUser}
+        </ActionButton>
       </div>
       <Reading of={users}>
         {(all) => (

@@ -1,5 +1,5 @@
 // Connector: where the packaging machine runs. New and Edit open in place; Test says line by line whether it works.
-import { Alert, Button, Radio } from '@patternfly/react-core';
+import { Alert, Radio } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import type { Connector } from '../api/wire';
@@ -9,6 +9,7 @@ import { ActionButton, actionOf } from '../parts/ActionButton';
 import { CheckLines } from '../parts/CheckLines';
 import { FieldHelp } from '../parts/TextField';
 import { ProblemAlert } from '../parts/ProblemAlert';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import type { StepProps } from './VersionDetailsStep';
 
@@ -19,6 +20,7 @@ export function ConnectorStep({ draft, put, refusal, connectors }: StepProps & {
   const [dialog, setDialog] = useState<'new' | 'edit'>();
   const chosen = connectors.find((one) => one.id === draft.connector);
   const test = useConnectorTest();
+  const make = useMay('create_connector');
   const choose = (connector: string) => {
     test.reset();
     put({ connector });
@@ -43,9 +45,9 @@ export function ConnectorStep({ draft, put, refusal, connectors }: StepProps & {
         <FieldHelp id="connector-help" error={refusal?.field('/connector_id')} />
       </fieldset>
       <div className="buttons">
-        <Button variant="secondary" onClick={() => setDialog('new')}>
+        <ActionButton variant="secondary" action={make} onClick={() => setDialog('new')}>
           {say.newConnector}
-        </Button>
+        </ActionButton>
         <ActionButton
           variant="secondary"
           action={chosen ? actionOf(chosen.actions, 'edit') : { allowed: false, reason: say.enterConnector }}

@@ -115,9 +115,9 @@ async fn task(tx: &mut Tx, n: u32, layer: Uuid) {
         comment: "monthly".into(),
         created_at: now(),
         updated_at: now(),
-        ending: Some("done".into()),
+        ending: None,
         error: None,
-        finished_at: Some(now()),
+        finished_at: None,
     };
     row.insert(tx).await.expect("a task");
     for step in ["reserve", "disk", "machine", "power_on", "take", "commit", "clear"] {
@@ -127,6 +127,7 @@ async fn task(tx: &mut Tx, n: u32, layer: Uuid) {
             TaskRow::append(tx, row.id, &event).await.expect("an entry");
         }
     }
+    TaskRow::end(tx, row.id, "done", None).await.expect("its end");
 }
 
 // --- the server ---
@@ -199,6 +200,11 @@ fn lists(server: &Server, layer: Uuid) {
     let mut paths = vec![
         ("layers, 100 of 1,000".to_owned(), "/layers?limit=100".to_owned()),
         ("layers, all 1,000".to_owned(), "/layers?limit=1000".to_owned()),
+        (
+            "layers, 200 by size, of those that are deployable".to_owned(),
+            "/layers?limit=200&sort=logical_bytes&descending=true&state=deployable".to_owned(),
+        ),
+        ("layers, those with a word in their text".to_owned(), "/layers?limit=200&text=0042".to_owned()),
         ("versions of a layer, 20".to_owned(), format!("/layers/{layer}/versions")),
         ("tasks, 100 of 5,000".to_owned(), "/tasks?limit=100".to_owned()),
         ("tasks that are open".to_owned(), "/tasks?state=open".to_owned()),

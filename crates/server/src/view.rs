@@ -5,7 +5,8 @@
 
 use crate::app::App;
 use crate::catalog::{
-    ConnectorRow, LayerRow, TaskRow, TokenRow, Tx, UploadRow, UserRow, VersionMark, VersionRow,
+    ConnectorRow, LayerRow, LayerSums, ListedLayer, TaskRow, TokenRow, Tx, UploadRow, UserRow, VersionMark,
+    VersionRow,
 };
 use crate::error::{Error, Result};
 use crate::jobs::claims_layer;
@@ -92,27 +93,27 @@ impl Scene {
     /// A layer as people see it.
     pub async fn layer(&self, tx: &mut Tx, layer: LayerRow) -> Result<api::Layer> {
         let versions = VersionRow::marks(tx, &[layer.id]).await?;
-        Ok(self.layer_of(layer, &versions))
+        let sums = LayerSums::of(tx, layer.id).await?.ok_or_else(|| Error::not_found("layer", layer.id))?;
+        Ok(self.layer_of(layer, sums, &versions))
     }
 
     /// Layers in their order, as people see them.
-    pub async fn layers(&self, tx: &mut Tx, layers: Vec<LayerRow>) -> Result<Vec<api::Layer>> {
-        let ids: Vec<Uuid> = layers.iter().map(|layer| layer.id).collect();
+    pub async fn layers(&self, tx: &mut Tx, layers: Vec<ListedLayer>) -> Result<Vec<api::Layer>> {
+        let ids: Vec<Uuid> = layers.iter().map(|listed| listed.layer.id).collect();
         let mut of_layer: HashMap<Uuid, Vec<VersionMark>> = HashMap::new();
         for mark in VersionRow::marks(tx, &ids).await? {
             of_layer.entry(mark.layer_id).or_default().push(mark);
         }
-        let view = |layer: LayerRow| {
+        let view = |ListedLayer { layer, sums, .. }| {
             let versions = of_layer.get(&layer.id).map(Vec::as_slice).unwrap_or_default();
-            self.layer_of(layer, versions)
+            self.layer_of(layer, sums, versions)
         };
         Ok(layers.into_iter().map(view).collect())
     }
 
-    fn layer_of(&self, layer: LayerRow, versions: &[VersionMark]) -> api::Layer {
+    fn layer_of(&self, layer: LayerRow, sums: LayerSums, versions: &[VersionMark]) -> api::Layer {
         let facts = self.layer_facts(&layer, versions);
-        let newest = versions.last();
-        let deployable = shale_model::default_base(versions.iter().map(|v| (v, v.state)));
+        let (newest_version, state) = sums.newest.unzip();
         api::Layer {
             id: layer.id,
             kind: layer.kind,
@@ -120,14 +121,11 @@ impl Scene {
             description: layer.description,
             created_at: layer.created_at,
             updated_at: layer.updated_at,
-            version_count: versions.len() as u32,
-            newest_version: newest.map(|version| version.name.clone()),
-            state: newest.map(|version| version.state),
-            newest_deployable: deployable.map(|version| version.id),
-            sizes: api::LayerSizes {
-                logical_bytes: deployable.and_then(|version| version.logical_bytes).unwrap_or(0),
-                added_bytes: versions.iter().filter_map(|version| version.added_bytes).sum(),
-            },
+            version_count: sums.versions,
+            newest_version,
+            state,
+            newest_deployable: sums.newest_deployable,
+            sizes: api::LayerSizes { logical_bytes: sums.logical_bytes, added_bytes: sums.added_bytes },
             task_id: job_on(&self.open, layer.id).map(|task| task.id),
             actions: shown("layer", facts.actions()),
             used_by: facts.used_by,

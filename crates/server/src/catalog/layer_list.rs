@@ -4,15 +4,18 @@
 //!   a layer's place in a list:  KEY:ID     what it is sorted by, then its id: two layers never share a place
 //! ```
 //!
-//! What is filtered and sorted by is what the layer's view shows: the state of its newest version, the data in its newest
-//! deployable version, the sum of what its versions added.
+//! A layer's versions are summed up here, for lists and for a single layer alike: what is filtered and sorted by is what the
+//! layer's view shows.
 
 use super::layers::{COLUMNS, row};
+use super::versions::{maybe_id, state};
 use super::{LayerRow, Tx, Window};
 use crate::error::{Error, Result};
 use shale_api::LayerSort;
 use shale_model::{LayerKind, VersionState};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
+use uuid::Uuid;
 
 /// Which layers, in which order.
 #[derive(Clone, Debug, Default)]
@@ -31,18 +34,64 @@ pub struct LayerFilter {
     pub descending: bool,
 }
 
-/// A layer and its place in the list.
+/// What a layer's versions add up to.
+#[derive(Clone, Debug)]
+pub struct LayerSums {
+    /// How many there are.
+    pub versions: u32,
+    /// The one that was made last, whatever its state: name and state.
+    pub newest: Option<(String, VersionState)>,
+    /// The newest that is deployable.
+    pub newest_deployable: Option<Uuid>,
+    /// Data in that one; 0 where there is none.
+    pub logical_bytes: u64,
+    /// What all of them added to the repository.
+    pub added_bytes: u64,
+}
+
+/// A layer, its sums, and its place in the list.
 pub struct ListedLayer {
     /// The layer.
     pub layer: LayerRow,
+    /// What its versions add up to.
+    pub sums: LayerSums,
     /// What the next page comes after.
     pub place: String,
 }
 
-/// Every layer with what its versions add up to.
+/// What is read of the sums.
+const SUMS: &str = "COALESCE(v.version_count, 0) AS version_count, n.name AS newest_name, n.state AS newest_state, \
+     d.id AS deployable_id, COALESCE(d.logical_bytes, 0) AS logical_bytes, COALESCE(v.added_bytes, 0) AS added_bytes";
+/// Every layer with its sums, its newest version, and its newest deployable version. Ids tell ages.
 const VERSIONS: &str = " FROM layers l LEFT JOIN (SELECT layer_id AS of_layer, COUNT(*) AS version_count, \
      SUM(added_bytes) AS added_bytes, MAX(id) AS newest, MAX(CASE WHEN state = 'deployable' THEN id END) AS deployable \
-     FROM versions GROUP BY layer_id) v ON v.of_layer = l.id";
+     FROM versions GROUP BY layer_id) v ON v.of_layer = l.id LEFT JOIN versions n ON n.id = v.newest \
+     LEFT JOIN versions d ON d.id = v.deployable";
+
+fn sums(row: &SqliteRow) -> Result<LayerSums> {
+    let number = |column: &str| row.try_get::<i64, _>(column).map(|number| number.max(0) as u64);
+    let newest: Option<String> = row.try_get("newest_name")?;
+    let state = match newest {
+        Some(_) => Some(state(row, "newest_state")?),
+        None => None,
+    };
+    Ok(LayerSums {
+        versions: number("version_count")? as u32,
+        newest: newest.zip(state),
+        newest_deployable: maybe_id(row, "deployable_id")?,
+        logical_bytes: number("logical_bytes")?,
+        added_bytes: number("added_bytes")?,
+    })
+}
+
+impl LayerSums {
+    /// What the versions of this layer add up to; `None` where there is no such layer.
+    pub async fn of(tx: &mut Tx, layer: Uuid) -> Result<Option<Self>> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(SUMS).push(VERSIONS).push(" WHERE l.id = ").push_bind(layer.to_string());
+        query.build().fetch_optional(&mut **tx).await?.map(|row| sums(&row)).transpose()
+    }
+}
 
 /// What a list is sorted by, in SQL. Texts are compared as texts, all others as numbers.
 fn key(sort: LayerSort) -> &'static str {
@@ -52,9 +101,7 @@ fn key(sort: LayerSort) -> &'static str {
         LayerSort::Name => "lower(l.name)",
         LayerSort::VersionCount => "COALESCE(v.version_count, 0)",
         LayerSort::AddedBytes => "COALESCE(v.added_bytes, 0)",
-        LayerSort::LogicalBytes => {
-            "COALESCE((SELECT logical_bytes FROM versions WHERE id = v.deployable), 0)"
-        }
+        LayerSort::LogicalBytes => "COALESCE(d.logical_bytes, 0)",
     }
 }
 
@@ -66,7 +113,14 @@ impl LayerFilter {
     /// The layers in this window.
     pub async fn list(&self, tx: &mut Tx, window: &Window) -> Result<Vec<ListedLayer>> {
         let mut query = QueryBuilder::<Sqlite>::new("SELECT * FROM (");
-        query.push(COLUMNS).push(", ").push(key(self.sort)).push(" AS sort_key").push(VERSIONS);
+        query
+            .push(COLUMNS)
+            .push(", ")
+            .push(SUMS)
+            .push(", ")
+            .push(key(self.sort))
+            .push(" AS sort_key")
+            .push(VERSIONS);
         self.conditions(&mut query);
         query.push(") AS listed");
         if let Some(place) = &window.after {
@@ -81,8 +135,9 @@ impl LayerFilter {
                 true => found.try_get::<i64, _>("sort_key")?.to_string(),
                 false => found.try_get("sort_key")?,
             };
+            let sums = sums(&found)?;
             let layer = row(found)?;
-            Ok(ListedLayer { place: format!("{key}:{}", layer.id), layer })
+            Ok(ListedLayer { place: format!("{key}:{}", layer.id), sums, layer })
         });
         listed.collect()
     }
@@ -101,7 +156,7 @@ impl LayerFilter {
             query.push_bind(format!("%{literal}%")).push(") ESCAPE '\\'");
         }
         if let Some(state) = self.state {
-            query.push(" AND (SELECT state FROM versions WHERE id = v.newest) = ").push_bind(state.as_str());
+            query.push(" AND n.state = ").push_bind(state.as_str());
         }
     }
 

@@ -22,7 +22,7 @@ mod versions;
 
 pub use audit::{NewAudit, list as audit_entries};
 pub use connectors::ConnectorRow;
-pub use layer_list::{LayerFilter, ListedLayer};
+pub use layer_list::{LayerFilter, LayerSums, ListedLayer};
 pub use layers::LayerRow;
 pub use sessions::{LONGEST, SessionRow};
 pub use tasks::{TaskFilter, TaskRow};

@@ -43,32 +43,19 @@ pub struct VersionRow {
 }
 
 /// As much of a version as its layer's view needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct VersionMark {
     /// Id.
     pub id: Uuid,
     /// Its layer.
     pub layer_id: Uuid,
-    /// Unique in the layer.
-    pub name: String,
     /// Where it is in its life.
     pub state: VersionState,
-    /// Data in it, once deployable.
-    pub logical_bytes: Option<u64>,
-    /// What it added to the repository, once deployable.
-    pub added_bytes: Option<u64>,
 }
 
 impl From<&VersionRow> for VersionMark {
     fn from(row: &VersionRow) -> Self {
-        Self {
-            id: row.id,
-            layer_id: row.layer_id,
-            name: row.name.clone(),
-            state: row.state,
-            logical_bytes: row.logical_bytes,
-            added_bytes: row.added_bytes,
-        }
+        Self { id: row.id, layer_id: row.layer_id, state: row.state }
     }
 }
 
@@ -113,9 +100,9 @@ fn bytes(row: &SqliteRow, column: &str) -> Result<Option<u64>> {
     Ok(value.map(|value| value.max(0) as u64))
 }
 
-/// The state in a row.
-fn state(row: &SqliteRow) -> Result<VersionState> {
-    let state: String = row.try_get("state")?;
+/// A column that holds a state.
+pub(super) fn state(row: &SqliteRow, column: &str) -> Result<VersionState> {
+    let state: String = row.try_get(column)?;
     VersionState::parse(&state)
         .ok_or_else(|| Error::internal(format!("the catalog holds an unknown state {state:?}")))
 }
@@ -126,7 +113,7 @@ fn row(row: SqliteRow) -> Result<VersionRow> {
         layer_id: id(&row, "layer_id")?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
-        state: state(&row)?,
+        state: state(&row, "state")?,
         base_version_id: maybe_id(&row, "base_version_id")?,
         connector_id: maybe_id(&row, "connector_id")?,
         machine_name: row.try_get("machine_name")?,
@@ -197,9 +184,8 @@ impl VersionRow {
 
     /// The marks of all versions of these layers, oldest first.
     pub async fn marks(tx: &mut Tx, layers: &[Uuid]) -> Result<Vec<VersionMark>> {
-        let mut query = QueryBuilder::<Sqlite>::new(
-            "SELECT layer_id, id, name, state, logical_bytes, added_bytes FROM versions WHERE layer_id IN (",
-        );
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT layer_id, id, state FROM versions WHERE layer_id IN (");
         let mut ids = query.separated(", ");
         for layer in layers {
             ids.push_bind(layer.to_string());
@@ -210,10 +196,7 @@ impl VersionRow {
             Ok(VersionMark {
                 id: id(row, "id")?,
                 layer_id: id(row, "layer_id")?,
-                name: row.try_get("name")?,
-                state: state(row)?,
-                logical_bytes: bytes(row, "logical_bytes")?,
-                added_bytes: bytes(row, "added_bytes")?,
+                state: state(row, "state")?,
             })
         };
         rows.iter().map(mark).collect()

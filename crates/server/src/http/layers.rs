@@ -55,9 +55,8 @@ pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<
     let mut tx = app.world.catalog.read().await?;
     let listed = filter.list(&mut tx, &paging.window()?).await?;
     let page = paging.page(listed, |listed| listed.place.clone());
-    let rows = page.items.into_iter().map(|listed| listed.layer).collect();
     let scene = Scene::read(&mut tx).await?;
-    let items = scene.layers(&mut tx, rows).await?;
+    let items = scene.layers(&mut tx, page.items).await?;
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }
 
