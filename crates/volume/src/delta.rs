@@ -78,7 +78,7 @@ pub enum Body {
         /// The rule's name.
         rule: String,
         /// What the rule does, in one range, without holes.
-        difference: Content,
+        difference: Box<Content>,
     },
 }
 
@@ -130,7 +130,7 @@ impl Item {
             Body::Kept | Body::NameOf(_) | Body::Merged { .. } => (None, None),
         };
         let merged = match &self.body {
-            Body::Merged { difference, .. } => Some(difference),
+            Body::Merged { difference, .. } => Some(&**difference),
             _ => None,
         };
         let filled = filled.into_iter().flat_map(BTreeMap::values).flatten();

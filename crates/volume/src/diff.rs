@@ -266,7 +266,7 @@ impl Work<'_> {
                 let (digest, offset) = self.keeper.keep(std::slice::from_ref(&range), &mut read)?;
                 let difference =
                     Content { size: range.end, ranges: vec![range], compressed: false, digest, offset };
-                Ok(Some(Body::Merged { rule: rule.name().to_owned(), difference }))
+                Ok(Some(Body::Merged { rule: rule.name().to_owned(), difference: Box::new(difference) }))
             }
             Err(e) => {
                 self.whole.push((path.to_vec(), e.to_string()));

@@ -245,7 +245,7 @@ impl Plan {
         };
         let (body_of, body) = match (&item.body, lower) {
             (Body::Merged { rule, difference }, lower) => {
-                let part = Part { layer, rule: rule.clone(), difference: difference.clone() };
+                let part = Part { layer, rule: rule.clone(), difference: (**difference).clone() };
                 match (had, lower) {
                     (_, Some((body_of, lower))) if !matches!(lower.body, Body::Kept | Body::NameOf(_)) => {
                         self.merged.entry(path.to_vec()).or_default().push(part);

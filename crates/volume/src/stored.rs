@@ -354,7 +354,7 @@ fn take_item(tag: u8, index: &mut Reader) -> Result<Item> {
         NAME_OF => Body::NameOf(index.bytes()?),
         MERGED => {
             let rule = String::from_utf8(index.bytes()?).map_err(|_| corrupt("it names no rule"))?;
-            Body::Merged { rule, difference: take_content(index)? }
+            Body::Merged { rule, difference: Box::new(take_content(index)?) }
         }
         _ => return Err(corrupt("its index makes no sense")),
     };
