@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use made::{Image, MIB, Made, Seen, go_on, program, see};
+use made::forest::{Forest, file, folder, forest_of, plant, plant_over, states};
+use made::{Image, MIB, Made, Seen, changed_blocks, comparable, go_on, program};
 use proptest::prelude::*;
 use shale_disk::{Disk, ErrorKind, FileDisk};
 use shale_volume::apply::{Contents, apply};
@@ -17,244 +18,10 @@ use shale_volume::changes::Changes;
 use shale_volume::delta::Delta;
 use shale_volume::diff::diff;
 use shale_volume::exclude::{Exclusions, Family};
-use shale_volume::files::{Attributes, Facts, Files, Filling, Kind, Making, Moment};
+use shale_volume::files::Files;
 use shale_volume::plan::{Plan, plan};
 use shale_volume::stored::{Stored, Writer};
 use shale_volume::tree::Tree;
-
-/// What a generated entry is.
-#[derive(Clone, Debug, PartialEq)]
-struct Grown {
-    what: What,
-    mode: u16,
-    owner: u32,
-    time: i64,
-    attributes: u8,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum What {
-    Folder,
-    /// Seed of the content, bytes, and whether there is a hole in it.
-    File(u8, usize, bool),
-    Link(usize),
-    Device(bool, u32, u32),
-    Pipe,
-    Socket,
-    /// One more name of the file that comes as many files earlier.
-    Name(usize),
-}
-
-/// A tree: paths from a few names, three folders deep.
-type Forest = BTreeMap<String, Grown>;
-
-fn grown(kind: Made) -> impl Strategy<Value = Grown> {
-    let file = || {
-        let size = prop_oneof![0usize..100, 600usize..9000, Just(4096), Just(300_000)];
-        (any::<u8>(), size, any::<bool>()).prop_map(|(seed, size, hole)| What::File(seed, size, hole))
-    };
-    let what = if kind == Made::Ntfs {
-        prop_oneof![3 => Just(What::Folder), 5 => file(), 1 => (0usize..3).prop_map(What::Name)].boxed()
-    } else {
-        prop_oneof![
-            3 => Just(What::Folder),
-            5 => file(),
-            1 => prop_oneof![1usize..59, 60usize..400].prop_map(What::Link),
-            1 => (any::<bool>(), 0u32..4096, 0u32..1 << 20).prop_map(|(b, major, minor)| What::Device(b, major, minor)),
-            1 => Just(What::Pipe),
-            1 => Just(What::Socket),
-            2 => (0usize..3).prop_map(What::Name),
-        ]
-        .boxed()
-    };
-    (what, 0u16..0o10000, prop_oneof![0u32..3, any::<u32>()], -1_000_000_000i64..10_000_000_000, any::<u8>())
-        .prop_map(|(what, mode, owner, time, attributes)| Grown { what, mode, owner, time, attributes })
-}
-
-fn forest(kind: Made) -> impl Strategy<Value = Forest> {
-    let names = prop::sample::select(vec!["a", "b.x", "b", "Gruß", "with a rather long name.and ending"]);
-    let path = prop::collection::vec(names, 1..4).prop_map(|names| names.join("/"));
-    prop::collection::btree_map(path, grown(kind), 0..14).prop_map(|mut forest| {
-        // What is above an entry is a folder, and is there.
-        for path in forest.keys().cloned().collect::<Vec<_>>() {
-            for (at, _) in path.match_indices('/') {
-                let folder =
-                    Grown { what: What::Folder, mode: 0o755, owner: 0, time: 1_500_000_000, attributes: 0 };
-                forest.entry(path[..at].to_owned()).or_insert_with(|| folder.clone()).what = What::Folder;
-            }
-        }
-        forest
-    })
-}
-
-/// Two states: the second is the first with some entries changed, taken away or added.
-fn states(kind: Made) -> impl Strategy<Value = (Forest, Forest)> {
-    (forest(kind), forest(kind), any::<u64>()).prop_map(|(first, other, choice)| {
-        let mut second = other.clone();
-        for (number, (path, grown)) in first.iter().enumerate() {
-            let is_free = !other.contains_key(path)
-                && !path
-                    .match_indices('/')
-                    .any(|(at, _)| other.get(&path[..at]).is_some_and(|g| g.what != What::Folder));
-            if is_free && choice >> (number % 60) & 3 != 0 {
-                second.insert(path.clone(), changed(grown, choice >> (number % 50)));
-                for (at, _) in path.match_indices('/') {
-                    second.entry(path[..at].to_owned()).or_insert_with(|| first[&path[..at]].clone());
-                }
-            }
-        }
-        (first, second)
-    })
-}
-
-/// The same entry, or with other metadata, or other content, as the choice says.
-fn changed(grown: &Grown, choice: u64) -> Grown {
-    let mut grown = grown.clone();
-    if choice & 4 != 0 {
-        (grown.mode, grown.attributes) = (grown.mode ^ 0o111, grown.attributes ^ 0b1011);
-    }
-    if let (true, What::File(seed, size, _)) = (choice & 8 != 0, &mut grown.what) {
-        (*seed, *size) = (seed.wrapping_add(1), *size + (choice & 16) as usize);
-    }
-    grown
-}
-
-fn facts(grown: &Grown, kind: Made) -> Facts {
-    let moment = |add: u32| Moment { seconds: grown.time, nanoseconds: (grown.owner % 1000 + add) * 100_000 };
-    let is_unix = kind != Made::Ntfs;
-    Facts {
-        mode: if is_unix { grown.mode } else { 0 },
-        owner: if is_unix { grown.owner } else { 0 },
-        group: if is_unix { grown.owner / 2 } else { 0 },
-        flags: if is_unix && grown.attributes & 64 != 0 { 0x40 } else { 0 },
-        modified: moment(1),
-        accessed: moment(2),
-        changed: moment(3),
-        born: moment(4),
-    }
-}
-
-fn attributes(grown: &Grown, kind: Made) -> Attributes {
-    let mut found = Attributes::new();
-    let mut put = |bit: u8, name: &str, value: Vec<u8>| {
-        if grown.attributes & bit != 0 {
-            found.insert(name.as_bytes().to_vec(), value);
-        }
-    };
-    if kind == Made::Ntfs {
-        put(0xff, "system.ntfs_attrib", [grown.attributes & 7, 0, 0, 0].to_vec());
-        put(8, "system.ntfs_ea", vec![16, 0, 0, 0, 0, 1, 4, 0, b'E', 0, 1, 2, 3, 4, 0, 0]);
-        if !matches!(grown.what, What::Folder) {
-            put(
-                16,
-                "system.ntfs_reparse_data",
-                vec![0x17, 0, 0, 0x80, 4, 0, 0, 0, 1, 2, 3, grown.attributes],
-            );
-        }
-    } else if !matches!(grown.what, What::Link(_)) {
-        put(1, "user.one", vec![grown.attributes; 20]);
-        put(2, "user.large", vec![grown.attributes; 700]);
-        put(4, "security.capability", vec![1; 20]);
-        put(8, "trusted.empty", Vec::new());
-    }
-    found
-}
-
-/// Makes a forest in an image.
-fn plant(image: &Image, forest: &Forest) {
-    let kind = image.kind;
-    image.change(|files| {
-        let mut nodes = BTreeMap::from([(String::new(), files.root())]);
-        let mut named: Vec<(u64, Grown)> = Vec::new();
-        for (path, grown) in forest {
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let parent = nodes[folder];
-            let (what, original) = match &grown.what {
-                What::Name(back) if named.is_empty() => (What::File(*back as u8, 10, false), None),
-                What::Name(back) => {
-                    (grown.what.clone(), Some(named[named.len() - 1 - back % named.len()].clone()))
-                }
-                what => (what.clone(), None),
-            };
-            if let Some((node, grown)) = original {
-                files.link(parent, name.as_bytes(), node).unwrap();
-                files.describe(node, parent, &facts(&grown, kind), &attributes(&grown, kind)).unwrap();
-                continue;
-            }
-            let entry = match &what {
-                What::Folder => Kind::Folder,
-                What::File(..) | What::Name(_) => Kind::File,
-                What::Link(length) => Kind::Link { target: vec![b'x'; *length] },
-                What::Device(true, major, minor) => Kind::Blocks { major: *major, minor: *minor },
-                What::Device(false, major, minor) => Kind::Characters { major: *major, minor: *minor },
-                What::Pipe => Kind::Pipe,
-                What::Socket => Kind::Socket,
-            };
-            let node = files.make(Making { parent, name: name.as_bytes(), kind: &entry }).unwrap();
-            nodes.insert(path.clone(), node);
-            if let What::File(seed, size, hole) = what {
-                fill(files, node, seed, size, hole);
-                let grown = Grown { what, ..grown.clone() };
-                if kind == Made::Ntfs && seed % 3 == 0 {
-                    stream(files, node, seed);
-                }
-                named.push((node, grown));
-            }
-            files.describe(node, parent, &facts(grown, kind), &attributes(grown, kind)).unwrap();
-        }
-        for (path, grown) in forest.iter().rev().filter(|(_, grown)| grown.what == What::Folder) {
-            let parent = nodes[path.rsplit_once('/').map_or("", |(folder, _)| folder)];
-            files.describe(nodes[path], parent, &facts(grown, kind), &attributes(grown, kind)).unwrap();
-        }
-        // The root's times are those of the last change: not what is compared.
-        let root = files.entry(files.root()).unwrap();
-        let moment = Moment { seconds: 1_400_000_000, nanoseconds: 0 };
-        let facts = Facts { modified: moment, changed: moment, accessed: moment, ..root.facts };
-        files.describe(root.node, root.node, &facts, &root.attributes).unwrap();
-    });
-}
-
-fn fill(files: &mut Files, node: u64, seed: u8, size: usize, hole: bool) {
-    let size = size as u64;
-    let mut ranges = Vec::new();
-    if hole && size > 65536 * 3 {
-        ranges.extend([0..65536, 65536 * 2..size]);
-    } else if size > 0 {
-        ranges.push(0..size);
-    }
-    let content = &mut |offset: u64, buffer: &mut [u8]| {
-        for (byte, at) in buffer.iter_mut().zip(offset..) {
-            *byte = (at / 3) as u8 ^ seed;
-        }
-        Ok(())
-    };
-    // A file that is compressed has no holes of its own.
-    let compressed = files.kind() == shale_volume::known::Known::Ntfs && seed.is_multiple_of(5) && !hole;
-    files.fill(node, b"", Filling { size, ranges: &ranges, compressed, content }).unwrap();
-}
-
-fn stream(files: &mut Files, node: u64, seed: u8) {
-    let content = &mut |_: u64, buffer: &mut [u8]| {
-        buffer.fill(seed);
-        Ok(())
-    };
-    let whole = 0..u64::from(seed) * 40 + 1;
-    let filling =
-        Filling { size: whole.end, ranges: std::slice::from_ref(&whole), compressed: false, content };
-    files.fill(node, "Zone.Ident".as_bytes(), filling).unwrap();
-}
-
-/// As it is compared: when something was read is no difference, and bits that follow from content are none.
-fn comparable(image: &Image) -> BTreeMap<Vec<u8>, Seen> {
-    let mut seen = see(&mut image.open());
-    for entry in seen.values_mut() {
-        entry.facts.accessed = Moment::default();
-        if let Some(bits) = entry.attributes.get_mut(&b"system.ntfs_attrib"[..]) {
-            bits[1] &= !2;
-        }
-    }
-    seen
-}
 
 /// The delta between two images, stored in a file and read again.
 fn stored(base: &Image, now: &Image, file: &Path, excluded: &Exclusions) -> (Delta, Stored) {
@@ -266,21 +33,6 @@ fn stored(base: &Image, now: &Image, file: &Path, excluded: &Exclusions) -> (Del
     let (read, stored) = Stored::open(Arc::new(FileDisk::open(file).unwrap())).unwrap();
     assert_eq!((&read, stored.digest), (&delta, digest));
     (delta, stored)
-}
-
-/// The blocks in which two images differ.
-fn changed_blocks(base: &Image, now: &Image) -> Vec<std::ops::Range<u64>> {
-    let (a, b) = (std::fs::read(base.path()).unwrap(), std::fs::read(now.path()).unwrap());
-    let mut ranges: Vec<std::ops::Range<u64>> = Vec::new();
-    for number in
-        (0u64..).zip(a.chunks(4096).zip(b.chunks(4096))).filter(|(_, (a, b))| a != b).map(|(n, _)| n)
-    {
-        match ranges.last_mut() {
-            Some(last) if last.end == number * 4096 => last.end += 4096,
-            _ => ranges.push(number * 4096..(number + 1) * 4096),
-        }
-    }
-    ranges
 }
 
 fn apply_to(image: &Image, deltas: &mut [(&Delta, &mut Stored)]) -> Plan {
@@ -319,20 +71,6 @@ fn there_and_back(kind: Made, first: &Forest, second: &Forest) {
     assert_eq!(rest.changes, BTreeMap::new(), "nothing is left to do");
 }
 
-/// Empties an image and plants another forest: nodes are used again for other entries, as in a system that lives.
-fn plant_over(image: &Image, forest: &Forest) {
-    image.change(|files| {
-        let tree = Tree::read(files, go_on()).unwrap();
-        let skip = |path: &[u8]| path.is_empty() || path == b"lost+found";
-        for path in tree.0.keys().rev().filter(|path| !skip(path)) {
-            let at = path.iter().rposition(|byte| *byte == b'/');
-            let (folder, name) = at.map_or((&[][..], &path[..]), |at| (&path[..at], &path[at + 1..]));
-            files.remove(tree.0[folder].node, name).unwrap();
-        }
-    });
-    plant(image, forest);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
@@ -350,19 +88,6 @@ proptest! {
     fn a_delta_makes_one_state_of_ntfs_from_another((first, second) in states(Made::Ntfs)) {
         there_and_back(Made::Ntfs, &first, &second);
     }
-}
-
-/// A file with a time of its own, so that a changed one is seen to be.
-fn file(seed: u8, size: usize, time: i64) -> Grown {
-    Grown { what: What::File(seed, size, false), mode: 0o644, owner: 0, time, attributes: 0 }
-}
-
-fn folder() -> Grown {
-    Grown { what: What::Folder, mode: 0o755, owner: 0, time: 1_500_000_000, attributes: 0 }
-}
-
-fn forest_of(entries: &[(&str, Grown)]) -> Forest {
-    entries.iter().map(|(path, grown)| ((*path).to_owned(), grown.clone())).collect()
 }
 
 /// A base and, for each addition to it, the delta that makes it.

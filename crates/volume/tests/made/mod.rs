@@ -1,6 +1,9 @@
 //! File systems made by their own tools, in images, and what is in them as a test compares it.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod forest;
+pub mod guest;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -11,7 +14,7 @@ use std::sync::Arc;
 
 use shale_disk::{Content, Disk, FileDisk, Watch, extents};
 use shale_volume::changes::Changes;
-use shale_volume::files::{Attributes, Entry, Facts, Files, Kind, Program};
+use shale_volume::files::{Attributes, Entry, Facts, Files, Kind, Moment, Program};
 use shale_volume::tree::Tree;
 
 pub const MIB: u64 = 1 << 20;
@@ -158,4 +161,31 @@ pub fn see(files: &mut Files) -> BTreeMap<Vec<u8>, Seen> {
         seen.insert(path.clone(), Seen { kind, facts, attributes, streams, first });
     }
     seen
+}
+
+/// As it is compared: when something was read is no difference, and bits that follow from content are none.
+pub fn comparable(image: &Image) -> BTreeMap<Vec<u8>, Seen> {
+    let mut seen = see(&mut image.open());
+    for entry in seen.values_mut() {
+        entry.facts.accessed = Moment::default();
+        if let Some(bits) = entry.attributes.get_mut(&b"system.ntfs_attrib"[..]) {
+            bits[1] &= !2;
+        }
+    }
+    seen
+}
+
+/// The blocks in which two images differ.
+pub fn changed_blocks(base: &Image, now: &Image) -> Vec<std::ops::Range<u64>> {
+    let (a, b) = (std::fs::read(base.path()).unwrap(), std::fs::read(now.path()).unwrap());
+    let mut ranges: Vec<std::ops::Range<u64>> = Vec::new();
+    for number in
+        (0u64..).zip(a.chunks(4096).zip(b.chunks(4096))).filter(|(_, (a, b))| a != b).map(|(n, _)| n)
+    {
+        match ranges.last_mut() {
+            Some(last) if last.end == number * 4096 => last.end += 4096,
+            _ => ranges.push(number * 4096..(number + 1) * 4096),
+        }
+    }
+    ranges
 }
