@@ -14,11 +14,22 @@
 //! touch: a wrong byte ends in an error, never in a panic. Nothing here reads a clock.
 
 mod cells;
+mod changes;
 mod check;
+mod difference;
+mod edit;
+mod exclude;
+mod list;
+mod merge;
 mod name;
+mod path_list;
 mod read;
+mod room;
 mod value;
 
+pub use difference::difference;
+pub use exclude::{Exclusions, Which};
+pub use merge::merge;
 pub use name::Name;
 pub use value::{Value, kind};
 
@@ -35,6 +46,8 @@ pub struct Hive {
     security: BTreeMap<u32, u32>,
     /// Every list of keys is in the order that a search counts on.
     in_order: bool,
+    /// What changing needs; `None`: nothing was changed.
+    edits: Option<edit::Edits>,
 }
 
 /// A key of a hive. It means nothing to another hive, nor after the key was removed.
@@ -48,11 +61,6 @@ impl Hive {
         check::base_block(&cells.bytes)?;
         check::clean(&cells.bytes)?;
         let found = check::tree(&cells)?;
-        Ok(Self { cells, security: found.security, in_order: found.in_order })
-    }
-
-    /// The file. Where nothing was changed it is the bytes that were opened.
-    pub fn into_bytes(self) -> Result<Vec<u8>> {
-        Ok(self.cells.bytes)
+        Ok(Self { cells, security: found.security, in_order: found.in_order, edits: None })
     }
 }
