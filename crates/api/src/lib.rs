@@ -8,6 +8,7 @@
 mod access;
 mod certificate;
 mod connector;
+mod finding;
 mod layer;
 mod machine;
 mod problem;
@@ -25,6 +26,7 @@ pub use connector::{
     Check, CheckOutcome, Choice, Connector, ConnectorField, ConnectorKind, ConnectorTest, EditConnector,
     FieldInput, Fix, NewConnector, TryConnector,
 };
+pub use finding::{CheckResult, FinalizeVersion, Finding, MachineCheck, Remedy, Severity};
 pub use layer::{
     AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated,
     LayerSizes, LayerSort, NewLayer, NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,

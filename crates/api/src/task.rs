@@ -1,6 +1,6 @@
 //! Tasks, events and the audit.
 
-use crate::Action;
+use crate::{Action, Finding};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -26,6 +26,9 @@ pub struct Task {
     /// What a person must do, while the state is `action_required`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needs: Option<Needs>,
+    /// What was outstanding in the packaging machine when its disk was last examined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// Why it failed, or what is left, when it did not end well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -102,7 +105,7 @@ pub struct Needs {
     /// Why it could not go on, when finalize was tried and refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// What can be done: `finalize`, `cancel`, `power_on`, …
+    /// What can be done: `finalize`, `finalize_anyway`, `cancel`, `power_on`, …
     pub actions: Vec<String>,
 }
 

@@ -213,6 +213,7 @@ pub fn sample(state: &str, steps: Vec<shale_api::Step>) -> Task {
         steps,
         progress: None,
         needs: None,
+        findings: Vec::new(),
         error: None,
         result: None,
         layer_id: None,

@@ -4,6 +4,7 @@
 //! acts. A reason is a whole sentence that a person can act on. The same actions come back always, in the same order.
 
 use crate::VersionState;
+use crate::role::FINALIZE_ANYWAY;
 
 /// Something that may be done with a thing, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +110,7 @@ pub struct VersionFacts {
 }
 
 impl VersionFacts {
-    /// `add_version` (from this one), `finalize`, `cancel`, `edit`, `verify`, `export`, `delete`.
+    /// `add_version` (from this one), `finalize`, `finalize_anyway`, `cancel`, `edit`, `verify`, `export`, `delete`.
     pub fn actions(&self) -> Vec<Action> {
         let deployable = self.is(VersionState::Deployable);
         vec![
@@ -118,6 +119,7 @@ impl VersionFacts {
                 deployable.clone().and(no_open_job(&self.layer, self.layer_job.as_deref())),
             ),
             action("finalize", self.finalize()),
+            action(FINALIZE_ANYWAY, self.finalize()),
             action("cancel", self.cancel()),
             action("edit", self.not_deleting()),
             action("verify", self.complete()),
@@ -422,7 +424,7 @@ mod tests {
     fn a_version_allows_what_its_state_allows() {
         for (state, power, expected) in [
             (Editing, None, "edit"),
-            (Finalizable, Some(Power::Off), "finalize edit"),
+            (Finalizable, Some(Power::Off), "finalize finalize_anyway edit"),
             (Finalizable, Some(Power::Running), "edit"),
             (Finalizable, Some(Power::Unknown), "edit"),
             (Finalizable, Some(Power::Absent), "edit"),

@@ -29,7 +29,10 @@ pub use name::{
     Invalid, Rule, comment, connector_name, description, file_name, layer_name, packaging_disk_file_name,
     password, token_name, user_name, version_name,
 };
-pub use role::{Need, Role, UserFacts, general_actions, lacking, may_name_server_files, need, within_role};
+pub use role::{
+    Need, Role, UserFacts, general_actions, lacking, may_finalize_anyway, may_name_server_files, need,
+    within_role,
+};
 pub use size::{DEFAULT_GIB, GIB, MAX_GIB, MIN_GIB, layer_size};
 pub use upload::UploadFacts;
 pub use version::{Refusal, VersionEvent, VersionState, default_base};

@@ -65,6 +65,38 @@ pub fn packaging_instruction(machine: &str, place: &str, powered_on: bool) -> St
     )
 }
 
+/// Why finalizing stopped: `count` things stand in its way.
+pub fn outstanding(count: usize) -> String {
+    let what = if count == 1 {
+        "One thing is outstanding".to_owned()
+    } else {
+        format!("{count} things are outstanding")
+    };
+    format!(
+        "{what} in the packaging machine. Start it, do what is said, and shut it down with Shutdown For Finalize."
+    )
+}
+
+/// What an examination of a disk came to, in a line.
+pub fn examined(blocking: usize, warnings: usize) -> String {
+    match (blocking, warnings) {
+        (0, 0) => "Nothing is outstanding.".to_owned(),
+        (0, 1) => "Nothing is outstanding; 1 warning.".to_owned(),
+        (0, _) => format!("Nothing is outstanding; {warnings} warnings."),
+        _ => format!("Finalized anyway: {} outstanding.", blocking),
+    }
+}
+
+/// Why a packaging machine cannot be checked now.
+pub fn not_checked(machine: &str, is_running: bool) -> String {
+    match is_running {
+        true => format!(
+            "The machine '{machine}' is running: Shutdown For Finalize checks it from inside; its disk is checked once it is off."
+        ),
+        false => format!("The disk of the machine '{machine}' cannot be looked at now."),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -76,7 +76,8 @@ pub fn need(operation: &str) -> Need {
         "finalize_version" | "verify_version" | "export_version" | "download_version" => Role::Editor,
         // A screen takes key strokes, too.
         "power_on_machine" | "shut_down_machine" | "power_off_machine" | "open_screen" => Role::Editor,
-        "put_machine_files" => Role::Editor,
+        // It reads the machine's disk, and keeps the machine off meanwhile.
+        "put_machine_files" | "check_machine" => Role::Editor,
         "cancel_task" | "retry_task" => Role::Editor,
         "create_upload" | "append_upload" | "delete_upload" => Role::Editor,
         "test_connector" => Role::Editor,
@@ -85,9 +86,20 @@ pub fn need(operation: &str) -> Need {
     Need::Role(role)
 }
 
+/// The action of a version that takes it although something is outstanding in its machine.
+pub const FINALIZE_ANYWAY: &str = "finalize_anyway";
+
+/// Whether somebody with this role may finalize a version although something is outstanding in its machine.
+pub fn may_finalize_anyway(role: Role) -> Result<(), String> {
+    let needed = needed_for("version", FINALIZE_ANYWAY);
+    if role >= needed { Ok(()) } else { Err(lacking(needed, role)) }
+}
+
 /// The role that the action of a view needs: `noun` is what is viewed. The same as [`need`] says of the operation.
 fn needed_for(noun: &str, action: &str) -> Role {
     match (noun, action) {
+        // Whoever takes what is not done answers for all machines that are made of it.
+        ("version", FINALIZE_ANYWAY) => Role::Administrator,
         ("layer" | "version" | "machine" | "task" | "upload", _) | ("connector", "test") => Role::Editor,
         _ => Role::Administrator,
     }

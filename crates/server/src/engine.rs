@@ -273,9 +273,9 @@ impl Engine {
     }
 
     /// Answers a task that waits. For a thread that may block.
-    pub fn signal(self: &Arc<Self>, task: TaskRow, signal: &str) -> Result<()> {
+    pub fn signal(self: &Arc<Self>, task: TaskRow, signal: &str, data: serde_json::Value) -> Result<()> {
         let rules = self.kind(&task)?.rules();
-        let answered = self.runner.signal(&task.id.to_string(), &rules, signal, serde_json::Value::Null);
+        let answered = self.runner.signal(&task.id.to_string(), &rules, signal, data);
         self.answered(task, answered)
     }
 

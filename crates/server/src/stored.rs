@@ -154,6 +154,19 @@ impl Source for Imported {
     }
 }
 
+/// A packaging machine's disk of `size` bytes as it is now, and as it began: `changes` over `base`, and that alone, grown.
+pub fn seen(changes: Arc<dyn Disk>, base: Version, size: u64) -> Result<(Arc<dyn Disk>, Arc<dyn Disk>)> {
+    if changes.size() != size {
+        let text = format!(
+            "the packaging disk is {} bytes, not {size}: it is not the one that was made for this version",
+            changes.size()
+        );
+        return Err(Error::new(ErrorKind::Changed, text));
+    }
+    let base = shale_disk::table::grown(Arc::new(StoredDisk(base)), size)?;
+    Ok((Arc::new(Layered::new(changes, base.clone())), base))
+}
+
 /// A packaging machine's disk: what it changed, over the version it started from.
 ///
 /// ```text
@@ -175,17 +188,9 @@ const EDGE: u64 = 1 << 20;
 impl Changed {
     /// `changes` over `base`, on a disk of `size` bytes; and a sentence about free space left out.
     pub fn new(changes: Box<dyn Disk>, base: Version, size: u64) -> Result<(Self, String)> {
-        if changes.size() != size {
-            let text = format!(
-                "the packaging disk is {} bytes, not {size}: it is not the one that was made for this version",
-                changes.size()
-            );
-            return Err(Error::new(ErrorKind::Changed, text));
-        }
         let old = base.size();
         let changes: Arc<dyn Disk> = Arc::from(changes);
-        let grown = shale_disk::table::grown(Arc::new(StoredDisk(base)), size)?;
-        let seen: Arc<dyn Disk> = Arc::new(Layered::new(changes.clone(), grown));
+        let (seen, _) = seen(changes.clone(), base, size)?;
         let (ranges, note) = free_space(seen.as_ref())?;
         let mut edges = Vec::new();
         if size != old {

@@ -9,7 +9,7 @@ use crate::catalog::{
     VersionRow,
 };
 use crate::error::{Error, Result};
-use crate::jobs::claims_layer;
+use crate::jobs::{EXAMINE, claims_layer};
 use shale_api as api;
 use shale_connector::{Observed, Power as Seen, Tag};
 use shale_model::{
@@ -363,6 +363,11 @@ pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
     });
     let needs = summary.as_ref().and_then(|s| s.needs.clone());
     let done = state == "done";
+    let examined = summary.iter().flat_map(|summary| &summary.steps).find(|step| step.name == EXAMINE);
+    let found = match &needs {
+        Some(needs) => needs.get("findings").cloned(),
+        None => examined.and_then(|step| step.output.as_ref()?.get("findings").cloned()),
+    };
     Ok(api::Task {
         id: row.id,
         kind: row.kind,
@@ -371,6 +376,7 @@ pub async fn task(app: &App, tx: &mut Tx, row: TaskRow) -> Result<api::Task> {
         steps: steps.collect(),
         progress: progress.filter(|progress| progress.done_bytes > 0 || progress.total_bytes.is_some()),
         needs: needs.and_then(|needs| serde_json::from_value(needs).ok()),
+        findings: found.and_then(|found| serde_json::from_value(found).ok()).unwrap_or_default(),
         error: row.error,
         result: summary.and_then(|s| s.result).filter(|result| done && !result.is_null()),
         layer_id: row.layer_id,

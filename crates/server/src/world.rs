@@ -145,6 +145,11 @@ impl World {
         self.connector(&row.ok_or_else(|| Error::not_found("connector configuration", id))?)
     }
 
+    /// The program that knows file systems: it lies beside this one.
+    pub fn files_program(&self) -> shale_volume::files::Program {
+        shale_volume::files::Program::at(self.program.with_file_name("shale-files"))
+    }
+
     /// The command that serves `version`, as a disk of `size` bytes, to a packaging machine.
     pub fn serve_command(&self, version: Uuid, size: u64) -> ServeCommand {
         let repository = self.repository.directory().to_string_lossy().into_owned();

@@ -8,7 +8,7 @@ use crate::requests::{self, Actor, MachineOrder};
 use crate::view::Scene;
 use axum::extract::State;
 use axum::{Extension, Json};
-use shale_api::{Machine, MachineFile, MachineFiles, Page};
+use shale_api::{Machine, MachineCheck, MachineFile, MachineFiles, Page};
 use std::io::{Read, Seek, SeekFrom};
 use uuid::Uuid;
 
@@ -92,6 +92,13 @@ pub async fn serial(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Stri
     let bytes = tail.await.map_err(|e| Error::internal("reading a serial log failed").because(e))?;
     let bytes = bytes.map_err(|e| Error::unavailable("The serial log cannot be read.").because(e))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Check a packaging machine that is off: what is outstanding on its disk. Changes nothing.
+#[utoipa::path(get, path = "/machines/{id}/check", tag = "machines", operation_id = "check_machine", params(("id" = Uuid, Path)),
+    responses((status = 200, body = MachineCheck)))]
+pub async fn check(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<MachineCheck>> {
+    Ok(Json(requests::check_machine(&app, id).await?))
 }
 
 /// List the files that a packaging machine was given.

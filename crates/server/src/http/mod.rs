@@ -85,6 +85,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(machines::shut_down))
         .routes(routes!(machines::power_off))
         .routes(routes!(machines::serial))
+        .routes(routes!(machines::check))
         .routes(routes!(machines::files, machines::put_files))
         .routes(routes!(screen::open))
         .routes(routes!(tasks::list))

@@ -13,7 +13,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{AddVersion, Comment, EditVersion, ExportVersion, Page, Task, Version, VersionCreated};
+use shale_api::{
+    AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, Page, Task, Version, VersionCreated,
+};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -87,16 +89,17 @@ pub async fn delete(
     Ok((StatusCode::ACCEPTED, Json(requests::delete_version(&app, &actor, id, &comment.comment).await?)))
 }
 
-/// Finalize a version: what was changed in its packaging machine is taken. The machine must be off.
+/// Finalize a version: what was changed in its packaging machine is taken, if nothing is outstanding there. The machine must be
+/// off.
 #[utoipa::path(post, path = "/versions/{id}/finalize", tag = "versions", operation_id = "finalize_version", params(("id" = Uuid, Path)),
-    request_body = Option<Comment>, responses((status = 202, body = Task)))]
+    request_body = Option<FinalizeVersion>, responses((status = 202, body = Task)))]
 pub async fn finalize(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
     Path(id): Path<Uuid>,
-    MaybeBody(comment): MaybeBody<Comment>,
+    MaybeBody(wanted): MaybeBody<FinalizeVersion>,
 ) -> Answer<(StatusCode, Json<Task>)> {
-    Ok((StatusCode::ACCEPTED, Json(requests::finalize(&app, &actor, id, &comment.comment).await?)))
+    Ok((StatusCode::ACCEPTED, Json(requests::finalize(&app, &actor, id, wanted).await?)))
 }
 
 /// Verify a version: every block is read and compared with its digest.

@@ -1,13 +1,15 @@
 //! `add_version`: a packaging machine on a connector, a person at work in it, and what they changed becomes a version.
 //!
 //! ```text
-//!   reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ──finalize──▶ take ──▶ commit ──▶ clear
-//!                                          ▲  the machine runs │  ▲ │ cannot be taken: say why, wait; nothing is
-//!                                          └───────────────────┘  └─┘ lost, the machine stays as it is
+//!   reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ──finalize──▶ examine ──▶ take ──▶ commit ──▶ clear
+//!                                          ▲  the machine runs │  ▲ │ ⏸     ▲ │ ⏸  something is outstanding, or it
+//!                                          └───────────────────┘  └─┘       └─┘    cannot be taken: say what, wait; nothing
+//!                                                                                  is lost, the machine stays as it is
 //! ```
 //!
 //! The machine carries the version's id as its tag; every undo removes whatever carries it.
 
+use super::examine::Examine;
 use super::import::commit;
 use super::{OrFail, RESERVE, change};
 use crate::catalog::{VersionRow, now};
@@ -30,6 +32,8 @@ const TRIES: u32 = 12;
 /// About twenty minutes.
 const UNDO_TRIES: u32 = 26;
 
+/// Name of the step that waits for a person; its output is what came with their signal.
+pub(super) const WORK: &str = "work";
 /// The signal that ends the work in the machine.
 pub const FINALIZE: &str = "finalize";
 
@@ -69,6 +73,7 @@ pub(super) fn kind() -> Kind<World> {
             Box::new(Machine),
             Box::new(PowerOn),
             Box::new(Work),
+            Box::new(Examine),
             Box::new(Take),
             Box::new(Commit),
             Box::new(Clear),
@@ -77,14 +82,14 @@ pub(super) fn kind() -> Kind<World> {
 }
 
 /// What most steps begin with.
-struct Bench {
-    input: AddVersionInput,
-    tag: Tag,
-    connector: Arc<dyn Connector>,
+pub(super) struct Bench {
+    pub(super) input: AddVersionInput,
+    pub(super) tag: Tag,
+    pub(super) connector: Arc<dyn Connector>,
 }
 
 impl Bench {
-    fn of(world: &World, cx: &Context) -> Result<Self, StepError> {
+    pub(super) fn of(world: &World, cx: &Context) -> Result<Self, StepError> {
         let input: AddVersionInput = cx.input_as()?;
         let connector = world.connector_by_id(input.connector_id).or_fail()?;
         Ok(Self { tag: input.tag()?, input, connector })
@@ -214,7 +219,7 @@ impl Step<World> for PowerOn {
 }
 
 /// What a person reads while the task waits for them.
-fn needs(bench: &Bench, problem: Option<String>) -> Result<Value, StepError> {
+pub(super) fn needs(bench: &Bench, problem: Option<String>) -> Result<Value, StepError> {
     let seen = bench.connector.observe(&bench.tag).or_fail()?;
     let text = message::packaging_instruction(&bench.input.machine_name, &seen.place, seen.was_powered_on);
     Ok(json!({
@@ -226,7 +231,7 @@ fn needs(bench: &Bench, problem: Option<String>) -> Result<Value, StepError> {
 }
 
 /// Notes that the version waits for a person (again). A version that is being given up stays so.
-fn wait_for_person(world: &World, version: Uuid) -> Result<(), StepError> {
+pub(super) fn wait_for_person(world: &World, version: Uuid) -> Result<(), StepError> {
     change(world, async |tx| {
         let event = match VersionRow::get(tx, version).await?.map(|row| row.state) {
             Some(VersionState::Editing) => VersionEvent::MachineReady,
@@ -238,7 +243,7 @@ fn wait_for_person(world: &World, version: Uuid) -> Result<(), StepError> {
 }
 
 /// What a person reads when something failed that they may have to mend; the machine stays as it is.
-fn ask_again(world: &World, cx: &Context, why: &str) -> Value {
+pub(super) fn ask_again(world: &World, cx: &Context, why: &str) -> Value {
     let asked = Bench::of(world, cx).and_then(|bench| {
         wait_for_person(world, bench.input.version_id)?;
         needs(&bench, Some(why.to_owned()))
@@ -246,11 +251,33 @@ fn ask_again(world: &World, cx: &Context, why: &str) -> Value {
     asked.unwrap_or_else(|_| json!({ "text": why, "problem": why, "actions": ["finalize", "cancel"] }))
 }
 
+/// Why the machine's disk cannot be read now; `None`: it is off.
+pub(super) fn not_off(bench: &Bench) -> Result<Option<String>, StepError> {
+    let name = &bench.input.machine_name;
+    Ok(match bench.connector.observe(&bench.tag).or_fail()?.power {
+        Power::Off => None,
+        Power::Running | Power::Paused => {
+            Some(format!("The machine '{name}' is running: shut it down, then finalize again."))
+        }
+        Power::Absent => Some(format!("The machine '{name}' is gone: cancel this task and start again.")),
+    })
+}
+
+/// From now on the machine stays as it is: what it has is looked at and taken.
+pub(super) fn finalizing(world: &World, id: Uuid) -> Result<(), StepError> {
+    change(world, async |tx| match VersionRow::get(tx, id).await?.map(|row| row.state) {
+        Some(VersionState::Finalizable) => {
+            VersionRow::happen(tx, id, VersionEvent::FinalizeAsked).await.map(drop)
+        }
+        _ => Ok(()),
+    })
+}
+
 struct Work;
 
 impl Step<World> for Work {
     fn name(&self) -> &'static str {
-        "work"
+        WORK
     }
 
     /// What a person did in the machine is never thrown away because the platform did not answer.
@@ -268,16 +295,12 @@ impl Step<World> for Work {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
-        let asked = matches!(cx.signal(), Some((FINALIZE, _)));
-        let seen = bench.connector.observe(&bench.tag).or_fail()?;
-        let name = &bench.input.machine_name;
-        let problem = match seen.power {
-            _ if !asked => None,
-            Power::Off => return Ok(Outcome::Done(Value::Null)),
-            Power::Running | Power::Paused => {
-                Some(format!("The machine '{name}' is running: shut it down, then finalize again."))
-            }
-            Power::Absent => Some(format!("The machine '{name}' is gone: cancel this task and start again.")),
+        let problem = match cx.signal() {
+            Some((FINALIZE, order)) => match not_off(&bench)? {
+                None => return Ok(Outcome::Done(order.clone())),
+                problem => problem,
+            },
+            _ => None,
         };
         wait_for_person(world, bench.input.version_id)?;
         Ok(Outcome::Wait(needs(&bench, problem)?))
@@ -310,14 +333,13 @@ impl Step<World> for Take {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let id = bench.input.version_id;
-        change(world, async |tx| match VersionRow::get(tx, id).await?.map(|row| row.state) {
-            Some(VersionState::Finalizable) => {
-                VersionRow::happen(tx, id, VersionEvent::FinalizeAsked).await.map(drop)
-            }
-            _ => Ok(()),
-        })?;
+        finalizing(world, id)?;
         if cx.signal().is_some() {
-            // A person may have changed the disk since a try that died when all was stored: nothing refers to that yet.
+            // A person may have changed the disk since it was examined …
+            if let waits @ Outcome::Wait(_) = Examine.run(world, cx)? {
+                return Ok(waits);
+            }
+            // … and since a try that died when all was stored: nothing refers to that yet.
             world.repository.remove_version(id.into()).or_fail()?;
         }
         let Changes { disk: changes, how } =

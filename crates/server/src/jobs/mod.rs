@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   import_os_layer    reserve ▶ store ▶ commit
-//!   add_version        reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ take ▶ commit ▶ clear
+//!   add_version        reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ examine ⏸ ▶ take ▶ commit ▶ clear
 //!   export_version     write ▶ commit ▶ clear
 //!   verify_version     verify
 //!   delete_version     reserve ▶ commit ▶ clear
@@ -17,6 +17,7 @@
 
 mod add_version;
 mod delete;
+mod examine;
 mod export;
 mod import;
 mod upkeep;
@@ -24,6 +25,7 @@ mod verify;
 
 pub use add_version::{AddVersionInput, FINALIZE};
 pub use delete::{DeleteLayerInput, DeleteVersionInput, Doomed};
+pub use examine::{EXAMINE, FinalizeOrder, findings};
 pub use export::ExportInput;
 pub use import::ImportInput;
 pub use upkeep::{CheckInput, CollectInput};

@@ -9,6 +9,7 @@
 //! another body is refused.
 
 mod certificate;
+mod checks;
 mod connectors;
 mod layers;
 mod machine_files;
@@ -21,6 +22,7 @@ mod users;
 mod versions;
 
 pub use certificate::replace_certificate;
+pub use checks::check_machine;
 pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use layers::{create_layer, delete_layer, edit_layer};
 pub use machine_files::{machine_files, put_machine_files};

@@ -5,11 +5,12 @@ use crate::app::App;
 use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionMark, VersionRow, Window, now};
 use crate::error::{Error, Result};
 use crate::jobs::{
-    AddVersionInput, DeleteVersionInput, Doomed, ExportInput, FINALIZE, VerifyInput, reserved,
+    AddVersionInput, DeleteVersionInput, Doomed, ExportInput, FINALIZE, FinalizeOrder, VerifyInput, reserved,
 };
 use crate::view::{self, Scene};
 use shale_api::{
-    AddVersion, EditVersion, ExportVersion, Machine, Task, Version, VersionCreated, VersionState,
+    AddVersion, EditVersion, ExportVersion, FinalizeVersion, Machine, Task, Version, VersionCreated,
+    VersionState,
 };
 use shale_connector::{Connector, Firmware, Tag};
 use shale_disk::Format;
@@ -195,23 +196,37 @@ async fn found(tx: &mut Tx, id: Uuid) -> Result<(VersionRow, LayerRow)> {
     Ok((version, layer))
 }
 
-/// Ends the work in the packaging machine and takes what was changed.
-pub async fn finalize(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Result<Task> {
+/// Ends the work in the packaging machine, looks at what is outstanding there, and takes what was changed.
+pub async fn finalize(app: &App, actor: &Actor, id: Uuid, wanted: FinalizeVersion) -> Result<Task> {
+    let action = if wanted.anyway { "finalize_anyway" } else { "finalize" };
+    if wanted.anyway {
+        shale_model::may_finalize_anyway(actor.role).map_err(Error::forbidden)?;
+        if wanted.reason.trim().is_empty() {
+            return Err(Error::field(
+                "/reason",
+                "Say why it is finalized although something is outstanding.",
+            ));
+        }
+    }
+    rule("/reason", shale_model::comment(&wanted.reason))?;
     let mut tx = app.world.catalog.read().await?;
     let (version, layer) = found(&mut tx, id).await?;
     let scene = Scene::read(&mut tx).await?;
     let power = view::power_of(&view::observe(app, &mut tx, &version).await?);
-    permitted(&scene.version_facts(&layer, &version, Some(power), None).actions(), "finalize")?;
+    permitted(&scene.version_facts(&layer, &version, Some(power), None).actions(), action)?;
     let task = scene.maker(id).cloned().ok_or_else(|| Error::not_allowed("No task makes this version."))?;
     drop(tx);
-    rule("/comment", shale_model::comment(comment))?;
+    rule("/comment", shale_model::comment(&wanted.comment))?;
     let (engine, waiting) = (app.engine.clone(), task.clone());
-    tokio::task::spawn_blocking(move || engine.signal(waiting, FINALIZE))
+    let comment = if wanted.anyway { wanted.reason.clone() } else { wanted.comment };
+    let order =
+        json(&FinalizeOrder { anyway: wanted.anyway, reason: wanted.reason, by: actor.name.clone() })?;
+    tokio::task::spawn_blocking(move || engine.signal(waiting, FINALIZE, order))
         .await
         .map_err(|e| Error::internal("finalize failed to start").because(e))??;
     let mut tx = app.world.catalog.begin().await?;
     let name = format!("{} / {}", layer.name, version.name);
-    audit(&mut tx, actor, "finalize", ("version", id, &name), comment).await?;
+    audit(&mut tx, actor, action, ("version", id, &name), &comment).await?;
     tx.commit().await?;
     let mut tx = app.world.catalog.read().await?;
     view::task(app, &mut tx, task).await

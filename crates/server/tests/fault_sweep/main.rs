@@ -27,6 +27,7 @@ use shale_task::{Drive, Ending, Event, Kind, MemoryJournal, Runner, WallClock};
 use std::cell::Cell;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 /// The version, and the layer, that a task makes.
@@ -177,13 +178,15 @@ fn kind_of(name: &str) -> Kind<World> {
 struct Swept {
     job: Job,
     template: Bench,
+    /// Somebody read what was outstanding in a machine, and mended it.
+    mended: AtomicBool,
 }
 
 impl Swept {
     fn new(job: Job) -> Self {
         let template = Bench::new();
         (job.prepare)(&template);
-        Self { job, template }
+        Self { job, template, mended: AtomicBool::new(false) }
     }
 }
 
@@ -226,8 +229,13 @@ impl Subject for Swept {
         (self.job.input)(&scene.bench)
     }
 
-    /// A person who finalizes while the machine runs, reads why not, and shuts it down.
-    fn answer(&self, scene: &Scene, _: &Value) -> Answer {
+    /// A person who finalizes while the machine runs, reads why not, and shuts it down; then reads what is outstanding in it,
+    /// and mends that.
+    fn answer(&self, scene: &Scene, needs: &Value) -> Answer {
+        if needs["findings"].as_array().is_some_and(|found| !found.is_empty()) {
+            scene.bench.platform.guest_mends(NEW);
+            self.mended.store(true, Ordering::Relaxed);
+        }
         if scene.bench.platform.is_on(NEW) && !scene.hasty.replace(true) {
             return Answer::Signal(FINALIZE.into(), Value::Null);
         }
@@ -261,7 +269,11 @@ fn every_kind_of_task_is_whole_or_leaves_nothing_whatever_fails_and_whenever() {
             .map(|job| {
                 scope.spawn(move || {
                     let pairs = job.pairs;
-                    sweep(&Swept::new(job), pairs)
+                    let swept = Swept::new(job);
+                    let report = sweep(&swept, pairs);
+                    let is_examined = report.kind == "add_version";
+                    assert_eq!(swept.mended.into_inner(), is_examined, "{}", report.kind);
+                    report
                 })
             })
             .collect();

@@ -17,6 +17,10 @@ pub const SIZE: u64 = 1 << 20;
 /// Bytes of one block of them.
 pub const BLOCK: u64 = 64 << 10;
 
+/// A first block of this byte begins as an encrypted volume does.
+const LOCKED: u8 = 0x4c;
+const LUKS: &[u8] = b"LUKS\xba\xbe";
+
 pub fn tag(id: Uuid) -> Tag {
     Tag::parse(&id.to_string()).unwrap()
 }
@@ -28,6 +32,8 @@ struct Machine {
     made: bool,
     on: bool,
     was_on: bool,
+    /// The guest encrypted its disk, which nobody can take.
+    locked: bool,
 }
 
 /// What happens at a platform in the moment it is asked what it has.
@@ -71,7 +77,7 @@ impl Platform {
 
     /// Puts a machine there that nobody asked for.
     pub fn plant(&self, id: Uuid) {
-        let machine = Machine { disk: SIZE, made: true, on: true, was_on: true };
+        let machine = Machine { disk: SIZE, made: true, on: true, was_on: true, locked: false };
         self.lock().insert(tag(id), machine);
     }
 
@@ -83,6 +89,13 @@ impl Platform {
     pub fn guest_powers_off(&self, id: Uuid) {
         if let Some(machine) = self.lock().get_mut(&tag(id)) {
             machine.on = false;
+        }
+    }
+
+    /// What the guest left outstanding is mended.
+    pub fn guest_mends(&self, id: Uuid) {
+        if let Some(machine) = self.lock().get_mut(&tag(id)) {
+            machine.locked = false;
         }
     }
 
@@ -137,6 +150,7 @@ impl Connector for Platform {
     fn power_on(&self, tag: &Tag) -> Result<()> {
         let mut machines = self.lock();
         let machine = machines.get_mut(tag).filter(|machine| machine.made).ok_or_else(|| absent(tag))?;
+        machine.locked |= !machine.was_on;
         (machine.on, machine.was_on) = (true, true);
         Ok(())
     }
@@ -167,7 +181,10 @@ impl Connector for Platform {
         if machine.on {
             return Err(Error::new(ErrorKind::Busy, "the machine is on"));
         }
-        let written = if machine.was_on { vec![(3, 0xee)] } else { vec![] };
+        let mut written = if machine.was_on { vec![(3, 0xee)] } else { vec![] };
+        if machine.locked {
+            written.insert(0, (0, LOCKED));
+        }
         let disk = Box::new(Blocks { size: machine.disk, written });
         Ok(Changes { disk, how: "read in memory".into() })
     }
@@ -212,6 +229,9 @@ impl Disk for Blocks {
         let mut at = offset;
         for part in buf.chunks_mut(SECTOR as usize) {
             part.fill(self.byte_at(at).unwrap_or(0));
+            if at == 0 && self.byte_at(0) == Some(LOCKED) && part.len() >= LUKS.len() {
+                part[..LUKS.len()].copy_from_slice(LUKS);
+            }
             at += SECTOR;
         }
         Ok(())
