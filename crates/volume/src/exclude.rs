@@ -225,12 +225,26 @@ mod tests {
             "var/cache/apt/archives/hello.deb",
             "var/lib/dhcp/dhclient.leases",
             "swapfile",
+            "etc/resolv.conf",
+            "etc/shadow-",
+            "var/lib/dpkg/status-old",
+            "usr/share/icons/hicolor/icon-theme.cache",
         ] {
             assert!(excluded(Family::Linux, path), "{path}");
         }
-        for path in
-            ["", "tmp", "var/log", "etc/ssh/sshd_config", "usr/bin/true", "home/a/tmp/x", "ETC/machine-id"]
-        {
+        for path in [
+            "",
+            "tmp",
+            "var/log",
+            "etc/shadow",
+            "var/lib/dpkg/status",
+            "etc/ld.so.cache",
+            "var/lib/systemd/linger/a",
+            "etc/ssh/sshd_config",
+            "usr/bin/true",
+            "home/a/tmp/x",
+            "ETC/machine-id",
+        ] {
             assert!(!excluded(Family::Linux, path), "{path}");
         }
     }
@@ -258,6 +272,27 @@ mod tests {
         for path in ["Windows/Temp", "Windows/System32/kernel32.dll", "Users/a/AppData/Roaming/x"] {
             assert!(!excluded(Family::Windows, path), "{path}");
         }
+    }
+
+    #[test]
+    fn shales_own_tool_and_what_it_leaves_are_no_part_of_a_layer() {
+        for path in [
+            "usr/local/bin/shutdown-for-finalize",
+            "usr/share/applications/shutdown-for-finalize.desktop",
+            "var/lib/shutdown-for-finalize",
+            "var/lib/shutdown-for-finalize/integrity.json",
+        ] {
+            assert!(excluded(Family::Linux, path), "{path}");
+        }
+        for path in [
+            "Program Files/Shale/shutdown-for-finalize.exe",
+            "ProgramData/Shale/integrity.json",
+            "Users/Public/Desktop/Shutdown For Finalize.lnk",
+            "ProgramData/Microsoft/Windows/Start Menu/Programs/Shale/Expedite NGen.lnk",
+        ] {
+            assert!(excluded(Family::Windows, path), "{path}");
+        }
+        assert!(!excluded(Family::Windows, "Program Files/Shaleworks/app.exe"));
     }
 
     #[test]

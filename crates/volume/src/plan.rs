@@ -87,6 +87,8 @@ pub enum Why {
     StillNeeded,
     /// It changes an entry that the disk does not have, without bringing its content.
     Missing,
+    /// Its folder is not there, or is something else.
+    NoFolder,
 }
 
 impl fmt::Display for Conflict {
@@ -100,6 +102,7 @@ impl fmt::Display for Conflict {
                 write!(f, "'/{path}' is in a folder that a higher layer removes or replaces")
             }
             Why::StillNeeded => write!(f, "'/{path}' is removed by one layer and used by a higher one"),
+            Why::NoFolder => write!(f, "'/{path}' is in a folder that is not on this disk"),
             Why::Missing => write!(f, "'/{path}' is changed but not on this disk"),
         }
     }
@@ -128,6 +131,7 @@ pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
     }
     plan.name_anew(layers);
     plan.drop_missing(base, layers);
+    plan.drop_without_folder(base);
     plan
 }
 
@@ -374,6 +378,30 @@ impl Plan {
             item.body = Body::New(body);
             true
         });
+    }
+}
+
+impl Plan {
+    /// What would be in a folder that is not there goes. Folders come before what is in them.
+    fn drop_without_folder(&mut self, base: &Tree) {
+        let paths: Vec<Vec<u8>> = self.changes.keys().cloned().collect();
+        for path in paths {
+            let Some((folder, _)) = split(&path) else { continue };
+            let is_there = match self.changes.get(folder) {
+                Some(planned) => is_folder(&planned.change),
+                None => {
+                    folder.is_empty() || base.0.get(folder).is_some_and(|entry| entry.kind == Kind::Folder)
+                }
+            };
+            let is_put = self.changes.get(&path).is_some_and(|planned| planned.change != Change::Removed);
+            if !is_there
+                && is_put
+                && let Some(Planned { layer: loser, .. }) = self.changes.remove(&path)
+            {
+                self.merged.remove(&path);
+                self.conflicts.push(Conflict { path, loser, winner: None, why: Why::NoFolder });
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Preview {
     pub os: OsVolume,
     /// What each layer brings, in the order given.
     pub layers: Vec<Share>,
-    /// Every path that is changed, in the order of bytes.
+    /// Every path that is changed, in the order of the texts' bytes.
     pub entries: Vec<Line>,
     /// Where layers stand against each other.
     pub conflicts: Vec<Clash>,
@@ -120,13 +120,15 @@ pub(crate) fn told(
     plan: &Plan,
     together: &Together,
 ) -> Result<Preview> {
-    let entries: Vec<Line> =
+    let mut entries: Vec<Line> =
         plan.changes.iter().map(|(path, planned)| line(path, planned, base, plan)).collect();
     let mut shares: Vec<Share> = layers.iter().map(share).collect();
     for (line, planned) in entries.iter().zip(plan.changes.values()) {
         line.layers.iter().for_each(|layer| shares[*layer].wins += 1);
         shares[planned.body_of].written += line.bytes;
     }
+    // Paths that are no UTF-8 are shown otherwise than they are, and may come at another place.
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
     let mut conflicts: Vec<Clash> =
         plan.conflicts.iter().map(|conflict| clash(conflict, layers, &os)).collect();
     conflicts.extend(together.both.iter().map(|(path, layer, what)| {
@@ -211,6 +213,11 @@ fn clash(conflict: &Conflict, layers: &[Named], os: &OsVolume) -> Clash {
         }
         Why::StillNeeded => {
             format!("'{loser}' removes '{path}', and '{winner}' has something there: it stays")
+        }
+        Why::NoFolder => {
+            format!(
+                "'{loser}' has '{path}' in a folder that this operating system does not have: it is left out"
+            )
         }
         Why::Missing => {
             format!("'{loser}' changes '{path}', which this operating system does not have: that is left out")
