@@ -1,9 +1,8 @@
 //! A Linux system on a disk.
 
 use super::Finding;
-use super::rules::{self, Change, Told};
+use super::rules::{self, Told};
 use super::system::System;
-use jiff::Timestamp;
 use shale_guest::catalogue::Code;
 use shale_guest::decide::decide;
 use shale_guest::facts::{Facts, Volume};
@@ -38,7 +37,7 @@ pub fn examine(now: &System, old: Option<&System>, space: Option<(u64, u64)>) ->
         space.map(|(size, free)| Volume { name: "/".to_owned(), size, free }).into_iter().collect();
     let gone = MENUS.iter().filter(|menu| old.is_some_and(|old| old.has(menu)) && !now.has(menu));
     let gone: Vec<_> = gone.map(|menu| format!("{menu} is gone")).collect();
-    let change = change(now);
+    let change = now.newest_change(CHANGING);
     facts.unasked = now.unasked();
     let mut findings = decide(&Facts::Linux(facts));
     findings.extend(Finding::of(Code::BootLoaderGone, gone));
@@ -54,14 +53,4 @@ pub fn told(now: Option<Vec<u8>>, old: Option<Vec<u8>>) -> Told {
         Ok(report) if old.is_some_and(|old| old == bytes) => Told::Before(report.checked_at),
         Ok(report) => Told::Report(Box::new(report)),
     }
-}
-
-/// The newest change of the system's software.
-fn change(now: &System) -> Option<Change> {
-    let changes = CHANGING.iter().filter_map(|path| {
-        let at = now.entry(path)?.facts.modified;
-        let at = Timestamp::new(at.seconds, i32::try_from(at.nanoseconds).ok()?).ok()?;
-        Some(Change { path: (*path).to_owned(), at })
-    });
-    changes.max_by_key(|change| change.at)
 }

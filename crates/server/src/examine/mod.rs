@@ -13,12 +13,14 @@ mod disk;
 mod linux;
 mod rules;
 mod system;
+mod windows;
 
 pub use shale_guest::decide::{Finding, blocked};
 
 use disk::{DiskFacts, Partition};
 use shale_disk::{Disk, Result};
 use shale_guest::catalogue::Code;
+use shale_guest::linux::Look;
 use shale_volume::exclude::Family;
 use shale_volume::files::{Files, Program};
 use shale_volume::free;
@@ -26,6 +28,9 @@ use shale_volume::known::Known;
 use shale_volume::os::OsVolume;
 use std::sync::Arc;
 use system::System;
+
+/// Where the boot manager of Windows looks for its menu, on a BIOS.
+const MENU: &str = "/Boot/BCD";
 
 /// What is outstanding on the disk `now`, which began as `base`; gravest first. The only errors are those of a disk that
 /// cannot be read, and of the program that knows file systems.
@@ -42,11 +47,17 @@ pub fn examine(program: &Program, now: &Arc<dyn Disk>, base: &Arc<dyn Disk>) -> 
         let space = space.unknown.is_none().then(|| (os.range.end - os.range.start, space.bytes()));
         findings.extend(match os.family {
             Family::Linux => linux::examine(&new, old.as_ref(), space),
-            Family::Windows => Vec::new(),
+            Family::Windows => windows::examine(&new, old.as_ref(), space),
         });
     }
+    let (was, is) = (menus(program, base, &before)?, menus(program, now, &after)?);
+    let readable = |start: &u64| after.at(*start).is_some_and(Partition::is_clean);
+    let gone = was.iter().filter(|start| readable(start) && !is.contains(start));
+    let gone =
+        gone.filter_map(|start| after.at(*start)).map(|part| format!(r"\Boot\BCD is gone from {part}"));
+    findings.extend(Finding::of(Code::BootLoaderGone, gone));
     findings.sort_by_key(|finding| finding.code.place());
-    Ok(findings)
+    Ok(together(findings))
 }
 
 /// The files of a disk's system; those of `/boot` may lie on a volume of their own.
@@ -58,6 +69,30 @@ fn open(program: &Program, disk: &Arc<dyn Disk>, os: &OsVolume, facts: &DiskFact
         system.offer_boot(Files::open(program, disk.clone(), part.range.clone())?);
     }
     Ok(system)
+}
+
+/// Findings in order, those of one code as one.
+fn together(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut told: Vec<Finding> = Vec::new();
+    for finding in findings {
+        match told.last_mut().filter(|last| last.code == finding.code) {
+            Some(last) => last.details.extend(finding.details),
+            None => told.push(finding),
+        }
+    }
+    told
+}
+
+/// Where the volumes begin that have a boot menu of Windows.
+fn menus(program: &Program, disk: &Arc<dyn Disk>, facts: &DiskFacts) -> Result<Vec<u64>> {
+    let mut found = Vec::new();
+    for part in facts.partitions().iter().filter(|part| part.known == Known::Ntfs && part.is_clean()) {
+        let system = System::new(Files::open(program, disk.clone(), part.range.clone())?, true);
+        if system.has(MENU) {
+            found.push(part.range.start);
+        }
+    }
+    Ok(found)
 }
 
 /// The findings that do not count for a layer of this kind: joining a domain is what platform layers are for.

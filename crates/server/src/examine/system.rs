@@ -1,6 +1,8 @@
 //! The files of an operating system on a disk, by their paths. What is not there is no error; what is there and cannot be read
 //! counts as not there, and is noted.
 
+use super::rules::Change;
+use jiff::Timestamp;
 use shale_disk::{Error, ErrorKind, Result};
 use shale_guest::facts::Unasked;
 use shale_guest::linux::Look;
@@ -126,9 +128,24 @@ impl System {
         self.unasked.take()
     }
 
+    /// The newest of the changes of these files and folders.
+    pub fn newest_change(&self, paths: &[&str]) -> Option<Change> {
+        let changes = paths.iter().filter_map(|path| {
+            let at = self.entry(path)?.facts.modified;
+            let at = Timestamp::new(at.seconds, i32::try_from(at.nanoseconds).ok()?).ok()?;
+            Some(Change { path: (*path).to_owned(), at })
+        });
+        changes.max_by_key(|change| change.at)
+    }
+
+    /// Notes that something could not be read, for a reason of ours.
+    pub fn note_text(&self, what: &str, why: &str) {
+        self.unasked.borrow_mut().push(Unasked { what: what.to_owned(), why: why.to_owned() });
+    }
+
     /// Notes that something could not be read.
     pub fn note(&self, what: &str, why: &dyn std::error::Error) {
-        self.unasked.borrow_mut().push(Unasked { what: what.to_owned(), why: crate::error::chain(why) });
+        self.note_text(what, &crate::error::chain(why));
     }
 
     /// Where a path lies, and its rest there.

@@ -1,9 +1,11 @@
 //! Images with a tree of files in them.
 
-use shale_disk::{Disk, FileDisk};
+use shale_disk::{Content, Disk, FileDisk, extents};
 use shale_server::examine::{Finding, examine};
-use shale_volume::files::Program;
+use shale_volume::changes::Changes;
+use shale_volume::files::{Files, Filling, Kind, Making, Program};
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -70,12 +72,52 @@ impl Tree {
         self
     }
 
+    /// The tree as the only content of a disk, on NTFS.
+    pub fn ntfs(&self) -> Image {
+        let image = Image::empty(32 << 20);
+        run("mkntfs", &["-q", "-F", "-Q", image.path().to_str().unwrap()]);
+        let changes = Arc::new(Changes::new(image.disk(), image.0.path()).unwrap());
+        let mut files = Files::open_to_write(&program(), changes.clone(), 0..32 << 20).unwrap();
+        let root = files.root();
+        put(&mut files, self.0.path(), root);
+        files.close().unwrap();
+        let file = File::options().write(true).open(image.path()).unwrap();
+        for extent in extents(&*changes).map(Result::unwrap).filter(|extent| extent.content == Content::Data)
+        {
+            let mut bytes = vec![0; extent.length as usize];
+            changes.read_at(&mut bytes, extent.offset).unwrap();
+            file.write_all_at(&bytes, extent.offset).unwrap();
+        }
+        image
+    }
+
     /// The tree as the only content of a disk, on ext4.
     pub fn ext4(&self) -> Image {
         let image = Image::empty(24 << 20);
         let arguments = ["-q", "-F", "-t", "ext4", "-b", "4096", "-d", self.0.path().to_str().unwrap()];
         run("mke2fs", &[&arguments[..], &[image.path().to_str().unwrap()]].concat());
         image
+    }
+}
+
+/// Copies what a folder holds.
+fn put(files: &mut Files, from: &Path, parent: u64) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, name) = (entry.path(), entry.file_name());
+        let kind = if path.is_dir() { Kind::Folder } else { Kind::File };
+        let node = files.make(Making { parent, name: name.as_encoded_bytes(), kind: &kind }).unwrap();
+        if path.is_dir() {
+            put(files, &path, node);
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let (size, ranges) = (bytes.len() as u64, [0..bytes.len() as u64]);
+        let content = &mut |at: u64, part: &mut [u8]| {
+            part.copy_from_slice(&bytes[at as usize..at as usize + part.len()]);
+            Ok(())
+        };
+        let ranges = if size == 0 { &ranges[..0] } else { &ranges };
+        files.fill(node, b"", Filling { size, ranges, compressed: false, content }).unwrap();
     }
 }
 
