@@ -28,7 +28,7 @@ test: ## Every test: of the programs, then of the console in a browser, whatever
 	scripts/setup browser
 	status=0; \
 	$(MAKE) console || status=$$?; \
-	cargo test --workspace --no-fail-fast || status=$$?; \
+	cargo test --workspace --features shale-server/embed-console --no-fail-fast || status=$$?; \
 	(cd console && npm run e2e) || status=$$?; \
 	exit $$status
 
@@ -56,7 +56,7 @@ console: ## Build the web console into console/dist, which the server holds
 test-console: console ## The console, driven through a real server and real machines by Chromium
 	scripts/setup test
 	scripts/setup browser
-	cargo build -p shale-server -p shale-cli -p shale-xapi-sim
+	cargo build -p shale-server -p shale-cli -p shale-xapi-sim --features shale-server/embed-console
 	cd console && npm run e2e
 
 screenshots: console ## Pictures of every page of the console, from a real server, into console/e2e/shots

@@ -75,11 +75,9 @@ test('g and l go to the layers, and a new page is announced', async () => {
   await page.getByText('OS Layers, page loaded').waitFor({ state: 'attached' });
 });
 
-const SCROLL_TO_END = (list) => list.scrollTo(0, list.scrollHeight);
-
-test('a thousand layers are drawn only where they are seen', async () => {
+test('a thousand layers are read page by page, and drawn only where they are seen', async () => {
   const when = new Date().toISOString();
-  const layers = Array.from({ length: 1000 }, (_, n) => ({
+  const layer = (n) => ({
     id: `00000000-0000-7000-8000-${String(n).padStart(12, '0')}`,
     kind: 'os',
     name: `Layer ${n}`,
@@ -87,16 +85,26 @@ test('a thousand layers are drawn only where they are seen', async () => {
     created_at: when,
     updated_at: when,
     version_count: 20,
+    newest_version: '1.19',
+    state: 'deployable',
+    sizes: { logical_bytes: 12 << 20, added_bytes: 1 << 20 },
+    used_by: [],
     actions: [],
-  }));
-  await page.route('**/api/v1/layers?*', (route) => route.fulfill({ json: { items: layers } }));
-  await page.route('**/api/v1/layers/*/versions?*', (route) => route.fulfill({ json: { items: [] } }));
+  });
+  await page.route('**/api/v1/layers?*', (route) => {
+    const from = Number(new URL(route.request().url()).searchParams.get('page_token') ?? 0);
+    const items = Array.from({ length: 200 }, (_, n) => layer(from + n));
+    return route.fulfill({ json: { items, next_page_token: from < 800 ? String(from + 200) : null } });
+  });
   for (const view of ['tiles', 'table']) {
     await page.goto(`/layers/os?view=${view}`);
     await page.getByRole('link', { name: 'Layer 0', exact: true }).waitFor();
-    assert.ok((await page.getByRole('checkbox').count()) < 120);
-    await page.getByRole('region', { name: 'OS Layers' }).evaluate(SCROLL_TO_END);
+    await page.getByText('200 layers or more').waitFor();
+    const list = page.getByRole('region', { name: 'OS Layers' });
+    await list.evaluate((scroller) => setInterval(() => scroller.scrollTo(0, scroller.scrollHeight), 100));
     await page.getByRole('link', { name: 'Layer 999', exact: true }).waitFor();
+    await page.getByText('1000 layers', { exact: true }).waitFor();
+    assert.ok((await page.getByRole('checkbox').count()) < 120);
   }
   await page.unrouteAll();
 });

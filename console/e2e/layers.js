@@ -15,9 +15,9 @@ export async function importLayer(page, name, path) {
   return layer;
 }
 
-/** A version that waits in its packaging machine. */
-export async function addVersion(page, layer, name) {
-  const [connector] = (await api(page, 'GET', '/connectors')).items;
+/** A version that waits in its packaging machine: on this host, unless another connector is named. */
+export async function addVersion(page, layer, name, where) {
+  const connector = where ?? (await api(page, 'GET', '/connectors')).items[0];
   const { version, task } = await api(page, 'POST', `/layers/${layer.id}/versions`, {
     id: id(),
     name,

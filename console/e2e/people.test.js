@@ -68,6 +68,37 @@ test('who was deleted is sent to sign in', async () => {
   await heading(grace.page, 'Sign in');
 });
 
+test('a reader sees all of it, and every button that is not a reader’s says which role it takes', async () => {
+  await newUser(ada.page, GRACE, 'Reader');
+  await signIn(grace.page, GRACE);
+  await grace.page.getByRole('button', { name: 'Account grace' }).waitFor();
+  const lacks = async (path, name) => {
+    await grace.page.goto(path);
+    const button = grace.page.getByRole('button', { name, exact: true }).first();
+    await button.waitFor();
+    assert.equal(await button.getAttribute('aria-disabled'), 'true', `${name} on ${path}`);
+    await button.hover();
+    await grace.page.getByRole('tooltip', { name: /needs the role (editor|administrator); you have the role reader/ }).waitFor();
+  };
+  await lacks('/layers/os', 'Create OS Layer');
+  await lacks('/layers/os', 'Delete Versions');
+  await lacks(`/layers/os/${layer.id}`, 'Edit Properties');
+  await lacks('/connectors', 'New connector');
+  await lacks('/connectors/new', 'Save');
+  await lacks('/settings/repository', 'Check');
+  await lacks('/settings/users', 'New user');
+  await lacks('/settings/certificate', 'Replace');
+  await lacks('/tasks', 'Cancel task');
+  const refused = grace.page.getByText(/needs the role editor; you have the role reader/);
+  for (const path of ['/create-os-layer', `/layers/os/${layer.id}/add-version`]) {
+    await grace.page.goto(path);
+    await refused.first().waitFor();
+  }
+  const [machine] = (await api(grace.page, 'GET', '/machines')).items;
+  await grace.page.goto(`/machines/${machine.id}`);
+  await grace.page.getByRole('heading', { name: 'You may not open this screen' }).waitFor();
+});
+
 test('a token is shown once, and does what its role may do', async () => {
   await ada.page.goto('/settings/tokens');
   await ada.page.getByRole('button', { name: 'New token' }).click();

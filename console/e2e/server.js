@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const built = (name) => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
-const SHALED = process.env.SHALED ?? built('shaled');
+export const SHALED = process.env.SHALED ?? built('shaled');
 const READY_MS = 30_000;
 const STOPPED_MS = 30_000;
 
@@ -110,11 +110,12 @@ export class Server {
   }
 }
 
-/** A simulated XenServer pool with TLS. Answers its address, and `end` to stop it. */
-export async function startPool() {
+/** A simulated XenServer pool with TLS, whose machines run only if asked for. Answers its address, and `end` to stop it. */
+export async function startPool({ machines = false } = {}) {
   const state = await mkdtemp(join(tmpdir(), 'shale-pool-'));
   const [port, tls] = [await freePort(), await freePort()];
-  const args = ['--state', state, '--listen', `127.0.0.1:${port}`, '--tls', String(tls), '--no-machines'];
+  const args = ['--state', state, '--listen', `127.0.0.1:${port}`, '--tls', String(tls)];
+  if (!machines) args.push('--no-machines');
   const { child, lines } = await start(process.env.XAPI_SIM ?? built('xapi-sim'), args, /127\.0\.0\.1/);
   const end = async () => {
     await stop(child);

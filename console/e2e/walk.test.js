@@ -3,12 +3,13 @@
 //   PICTURES    a folder: a picture is left there at each stage (those of docs/console.md are made so)
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { api, field, heading, launch, openTaskBar, person, setUp, until } from './browser.js';
 import { inGuest, makeDisk } from './guest.js';
+import { screenSays } from './screen.js';
 import { Server } from './server.js';
 
 const run = promisify(execFile);
@@ -27,13 +28,6 @@ after(async () => {
   await server?.end();
   await disk?.remove();
 });
-
-/** The words on a picture, as read by a program that knows nothing of us. */
-async function wordsOn(picture, file) {
-  await writeFile(file, picture);
-  const { stdout } = await run('tesseract', [file, '-', '--psm', '6']);
-  return stdout;
-}
 
 test('the first start makes an administrator with the printed code, and with no other', async () => {
   await page.goto('/');
@@ -104,16 +98,7 @@ test('the screen shows what the guest says as it boots', async () => {
   const screen = page.locator('.screen[data-state=connected] canvas');
   await screen.waitFor();
   const [machine] = (await api(page, 'GET', '/machines')).items;
-  const alone = await page.context().newPage();
-  await alone.setViewportSize({ width: 1460, height: 900 });
-  await alone.goto(`/machines/${machine.id}/screen`);
-  const canvas = alone.locator('.screen[data-state=connected] canvas');
-  await canvas.waitFor();
-  await until('the guest on its screen', async () => {
-    const words = await wordsOn(await canvas.screenshot(), join(server.data, 'screen.png'));
-    return /tiny guest: ?ready/i.test(words);
-  });
-  await alone.close();
+  await screenSays(page.context(), machine.id, /tiny guest: ?ready/i, join(server.data, 'screen.png'));
   await page.getByRole('button', { name: 'Tasks' }).click();
   await picture('screen');
 });

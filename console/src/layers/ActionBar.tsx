@@ -9,6 +9,7 @@ import { useState } from 'react';
 import { versionsQuery } from '../api/queries';
 import type { Action, Layer, Version } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { DeleteDialog } from './DeleteDialog';
 import { EditLayerDialog } from './EditDialog';
@@ -31,6 +32,7 @@ export function ActionBar({ selected, everything, onSelectAll }: Props) {
   const one = selected.length === 1 ? selected[0] : undefined;
   const { data: versions = [] } = useQuery({ ...versionsQuery(one?.id ?? ''), enabled: one !== undefined });
   const waiting = versions.find((version) => version.state === 'finalizable');
+  const remove = useMay('delete_version');
   const close = () => setDialog(undefined);
   return (
     <div className="action-bar" role="toolbar" aria-label={say.actionBar}>
@@ -72,7 +74,7 @@ export function ActionBar({ selected, everything, onSelectAll }: Props) {
       <ActionButton
         variant="secondary"
         isDanger
-        action={selected.length > 0 ? { allowed: true } : { allowed: false, reason: say.chooseSome }}
+        action={remove?.allowed && selected.length === 0 ? { allowed: false, reason: say.chooseSome } : remove}
         onClick={() => setDialog('delete')}
       >
         {say.deleteVersions}

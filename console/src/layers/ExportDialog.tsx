@@ -9,6 +9,7 @@ import type { ExportFormat } from '../api/wire';
 import { actionOf } from '../parts/ActionButton';
 import { AskDialog } from '../parts/AskDialog';
 import { TextField } from '../parts/TextField';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 
 const { layers: say } = words;
@@ -26,7 +27,9 @@ export function ExportDialog({ layerId, version, onClose }: Props) {
   const offered = versions.filter((one) => actionOf(one.actions, 'export')?.allowed).toReversed();
   const [picked, setPicked] = useState(version);
   const [format, setFormat] = useState<ExportFormat>('qcow2');
-  const [here, setHere] = useState(false);
+  const server = useMay('name_server_files');
+  const [wanted, setHere] = useState(false);
+  const here = wanted || !server?.allowed;
   const [path, setPath] = useState('');
   const [overwrite, setOverwrite] = useState(false);
   const [wrong, setWrong] = useState<Refusal>();
@@ -67,7 +70,15 @@ export function ExportDialog({ layerId, version, onClose }: Props) {
         </FormSelect>
       </FormGroup>
       <FormGroup role="radiogroup" label={say.target} isStack fieldId="export-target">
-        <Radio id="to-server" name="target" label={say.toServer} isChecked={!here} onChange={() => setHere(false)} />
+        <Radio
+          id="to-server"
+          name="target"
+          label={say.toServer}
+          description={server?.reason}
+          isDisabled={!server?.allowed}
+          isChecked={!here}
+          onChange={() => setHere(false)}
+        />
         <Radio id="to-browser" name="target" label={say.toBrowser} isChecked={here} onChange={() => setHere(true)} />
       </FormGroup>
       {!here && (

@@ -9,6 +9,7 @@ import { ActionButton, actionOf } from '../parts/ActionButton';
 import { LinkButton } from '../parts/LinkButton';
 import { PageTop } from '../parts/PageTop';
 import { Reading } from '../parts/Reading';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { DeleteDialog } from './DeleteDialog';
 import { EditLayerDialog } from './EditDialog';
@@ -56,6 +57,7 @@ function OneLayer({ layer }: { layer: Layer }) {
 function LayerButtons({ layer }: { layer: Layer }) {
   const navigate = useNavigate();
   const [dialog, setDialog] = useState<'edit' | 'delete'>();
+  const remove = useMay('delete_version');
   const close = () => setDialog(undefined);
   const to = { to: '/layers/os/$id/add-version', params: { id: layer.id } } as const;
   return (
@@ -66,7 +68,7 @@ function LayerButtons({ layer }: { layer: Layer }) {
       <ActionButton variant="secondary" action={actionOf(layer.actions, 'edit')} onClick={() => setDialog('edit')}>
         {say.edit}
       </ActionButton>
-      <ActionButton variant="secondary" isDanger action={{ allowed: true }} onClick={() => setDialog('delete')}>
+      <ActionButton variant="secondary" isDanger action={remove} onClick={() => setDialog('delete')}>
         {say.deleteVersions}
       </ActionButton>
       <LinkButton variant="link" to="/tasks" search={{ layer: layer.id, state: undefined }}>

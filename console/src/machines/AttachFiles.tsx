@@ -1,7 +1,7 @@
 // Attach files: what is uploaded appears in the machine as a read-only CD.
 //
 // The CD holds a set of files: what is on it already and is not taken off stays. An upload is used up by it.
-import { Checkbox } from '@patternfly/react-core';
+import { Alert, Checkbox } from '@patternfly/react-core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { asked, client } from '../api/client';
@@ -21,6 +21,7 @@ const { machines: say } = words;
 export function AttachFiles({ machine }: { machine: Machine }) {
   const files = useQuery(filesQuery(machine.id));
   const uploads = useQuery(uploadsQuery);
+  const attach = actionOf(machine.actions, 'attach_files');
   const [started, setStarted] = useState<string[]>([]);
   const begin = (file: File) => {
     send(file).then((id) => setStarted((old) => [...old, id]), tellRefusal);
@@ -28,7 +29,16 @@ export function AttachFiles({ machine }: { machine: Machine }) {
   return (
     <div className="attach">
       <p>{say.filesLead}</p>
-      <FileButton multiple label={say.uploadFiles} onFile={begin} />
+      {attach?.allowed ? (
+        <FileButton multiple label={say.uploadFiles} onFile={begin} />
+      ) : (
+        <>
+          {attach && <Alert component="p" isInline variant="info" title={attach.reason} />}
+          <ActionButton variant="secondary" action={attach}>
+            {say.uploadFiles}
+          </ActionButton>
+        </>
+      )}
       {started.map((id) => (
         <SendingLine key={id} id={id} />
       ))}
@@ -59,6 +69,7 @@ function Choice({ machine, inside, uploads, started }: ChoiceProps) {
   const isChosen = ({ id }: { id: string }) => picked[id] ?? (onCd.has(id) || started.includes(id));
   const chosen = [...inside, ...usable].filter(isChosen).map(({ id }) => id);
   const isSame = chosen.length === inside.length && chosen.every((id) => onCd.has(id));
+  const may = actionOf(machine.actions, 'attach_files');
   const attach = useSend(async () => {
     const at = { params: { path: { id: machine.id } } };
     await asked(client.PUT('/api/v1/machines/{id}/files', { ...at, body: { upload_ids: chosen } }));
@@ -89,7 +100,7 @@ function Choice({ machine, inside, uploads, started }: ChoiceProps) {
         </FileList>
       )}
       <ActionButton
-        action={isSame ? { allowed: false, reason: inside.length > 0 ? say.same : say.chooseFile } : { allowed: true }}
+        action={isSame && may?.allowed ? { allowed: false, reason: inside.length > 0 ? say.same : say.chooseFile } : may}
         isLoading={attach.isPending}
         onClick={() => attach.mutate()}
       >

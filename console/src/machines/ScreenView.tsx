@@ -4,6 +4,7 @@ import DesktopIcon from '@patternfly/react-icons/dist/esm/icons/desktop-icon';
 import { useEffect, useState } from 'react';
 import type { Machine } from '../api/wire';
 import { Nothing } from '../parts/Nothing';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { PowerButtons } from './PowerButtons';
 import { TypeTextDialog } from './TypeTextDialog';
@@ -18,6 +19,8 @@ interface Props {
 }
 
 export function ScreenView({ machine, alone = false }: Props) {
+  const may = useMay('open_screen');
+  if (may && !may.allowed) return <Nothing icon={DesktopIcon} title={say.notForYou} text={may.reason ?? ''} />;
   if (machine.power === 'running' && machine.has_screen) return <LiveScreen machine={machine} alone={alone} />;
   if (machine.power === 'running') return <Nothing icon={DesktopIcon} title={say.noScreen} text={say.noScreenText} />;
   return (

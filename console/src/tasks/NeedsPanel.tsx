@@ -6,10 +6,12 @@ import { useQuery } from '@tanstack/react-query';
 import { machineQuery, versionQuery } from '../api/queries';
 import type { Machine, Task } from '../api/wire';
 import { useSend } from '../frame/useSend';
-import { LinkButton } from '../parts/LinkButton';
+import { actionOf } from '../parts/ActionButton';
+import { ActionLink } from '../parts/ActionLink';
 import { PowerLabel } from '../parts/StateLabel';
 import { FinalizeButton } from '../layers/FinalizeButton';
 import { PowerButtons } from '../machines/PowerButtons';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { TaskButtons } from './TaskButtons';
 
@@ -42,7 +44,7 @@ export function NeedsPanel({ task, needs }: Props) {
       )}
       {machine.data && <MachineLine machine={machine.data} />}
       <div className="buttons">
-        {machine.data?.has_screen && <ScreenButtons id={machine.data.id} />}
+        {machine.data?.has_screen && <ScreenButtons machine={machine.data} />}
         {machine.data && <PowerButtons machine={machine.data} only={needs.actions} />}
         <Button variant="secondary" isLoading={check.isPending} onClick={() => check.mutate()}>
           {say.checkAgain}
@@ -54,15 +56,17 @@ export function NeedsPanel({ task, needs }: Props) {
   );
 }
 
-function ScreenButtons({ id }: { id: string }) {
+function ScreenButtons({ machine: { id, actions } }: { machine: Machine }) {
+  const screen = useMay('open_screen');
+  const attach = actionOf(actions, 'attach_files');
   return (
     <>
-      <LinkButton variant="secondary" to="/machines/$id" params={{ id }} search={{ tab: 'screen' }}>
+      <ActionLink variant="secondary" action={screen} to="/machines/$id" params={{ id }} search={{ tab: 'screen' }}>
         {say.openScreen}
-      </LinkButton>
-      <LinkButton variant="secondary" to="/machines/$id" params={{ id }} search={{ tab: 'files' }}>
+      </ActionLink>
+      <ActionLink variant="secondary" action={attach} to="/machines/$id" params={{ id }} search={{ tab: 'files' }}>
         {say.attach}
-      </LinkButton>
+      </ActionLink>
     </>
   );
 }

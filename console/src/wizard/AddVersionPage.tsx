@@ -7,6 +7,7 @@ import { connectorsQuery, layerQuery, versionsQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
 import type { AddVersion, Connector, Layer, Version } from '../api/wire';
 import { newId } from '../api/uuid';
+import { actionOf } from '../parts/ActionButton';
 import { PageTop } from '../parts/PageTop';
 import { ProblemAlert } from '../parts/ProblemAlert';
 import { Reading } from '../parts/Reading';
@@ -165,6 +166,8 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
         onStep={toStep}
         finish={say.finish}
         finishing={create.isPending}
+        // Once it is asked for, the layer is busy with it.
+        action={create.isIdle || create.isError ? actionOf(layer.actions, 'add_version') : undefined}
         onFinish={() => create.mutate()}
         onCancel={() => void navigate({ to: '/layers/os/$id', params: { id: layer.id } })}
       />

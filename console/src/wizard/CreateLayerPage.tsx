@@ -9,6 +9,7 @@ import { useSending } from '../api/uploads';
 import { newId } from '../api/uuid';
 import { PageTop } from '../parts/PageTop';
 import { ProblemAlert } from '../parts/ProblemAlert';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { ConfirmLayerStep } from './ConfirmLayerStep';
 import { LayerDetailsStep } from './LayerDetailsStep';
@@ -72,6 +73,7 @@ export function CreateLayerPage() {
   const [ids] = useState(() => ({ layer: newId(), version: newId() }));
   const finished = useRef(false);
   const sending = useSending(draft.upload || undefined);
+  const may = useMay('create_layer');
   const toStep = (step: string) => void navigate({ to: '.', search: { step } });
   const body = request(draft, ids);
   const create = useMutation({
@@ -122,6 +124,7 @@ export function CreateLayerPage() {
         onStep={toStep}
         finish={say.finish}
         finishing={create.isPending}
+        action={may}
         onFinish={() => create.mutate()}
         onCancel={() => void navigate({ to: '/layers/os' })}
       />

@@ -2,12 +2,14 @@
 import { Checkbox, FormGroup, Radio } from '@patternfly/react-core';
 import { TextField } from '../parts/TextField';
 import { UploadField } from '../parts/UploadField';
+import { useMay } from '../session/useMay';
 import { words } from '../words';
 import type { LayerStepProps } from './LayerDetailsStep';
 
 const { createLayer: say } = words.wizard;
 
 export function OsDiskStep({ draft, put, refusal }: LayerStepProps) {
+  const server = useMay('name_server_files');
   const wrong = refusal?.field('/source/file') ?? refusal?.field('/source/upload') ?? refusal?.field('/source');
   return (
     <>
@@ -18,6 +20,8 @@ export function OsDiskStep({ draft, put, refusal }: LayerStepProps) {
             id={`from-${from}`}
             name="from"
             label={say[from]}
+            description={from === 'file' ? server?.reason : undefined}
+            isDisabled={from === 'file' && !server?.allowed}
             isChecked={draft.from === from}
             onChange={() => put({ from })}
           />

@@ -1,7 +1,8 @@
 // A wizard: its steps on the left (above, on a phone), the step's fields, Back and Next. The address holds the step.
-import { Button, Form, PageSection, Tooltip } from '@patternfly/react-core';
+import { Alert, Button, Form, PageSection, Tooltip } from '@patternfly/react-core';
 import ExclamationCircleIcon from '@patternfly/react-icons/dist/esm/icons/exclamation-circle-icon';
 import { useEffect, useRef, type FormEvent, type ReactNode } from 'react';
+import type { Action } from '../api/wire';
 import { words } from '../words';
 
 const { wizard: say } = words;
@@ -23,17 +24,21 @@ interface Props {
   onStep: (id: string) => void;
   finish: string;
   finishing: boolean;
+  /** What the server says of what the wizard is for: a link may lead here although it is refused. */
+  action: Pick<Action, 'allowed' | 'reason'> | undefined;
   onFinish: () => void;
   onCancel: () => void;
 }
 
-export function WizardFrame({ steps, at, onStep, finish, finishing, onFinish, onCancel }: Props) {
+export function WizardFrame({ steps, at, onStep, finish, finishing, action, onFinish, onCancel }: Props) {
   const asked = Math.max(0, steps.findIndex((step) => step.id === at));
   // A link may lead to any step, but never past one that still needs something.
   const firstMissing = steps.findIndex((step) => step.missing);
   const index = firstMissing === -1 ? asked : Math.min(asked, firstMissing);
   const step = steps[index]!;
   const last = index === steps.length - 1;
+  const refused = action?.allowed === false ? (action.reason ?? undefined) : undefined;
+  const missing = step.missing ?? (last ? refused : undefined);
   const body = useRef<HTMLDivElement>(null);
   const shown = useRef(step.id);
   useEffect(() => {
@@ -44,7 +49,7 @@ export function WizardFrame({ steps, at, onStep, finish, finishing, onFinish, on
   }, [step.id]);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (step.missing || finishing) return;
+    if (missing || finishing) return;
     if (last) onFinish();
     else onStep(steps[index + 1]!.id);
   };
@@ -55,10 +60,11 @@ export function WizardFrame({ steps, at, onStep, finish, finishing, onFinish, on
         <div ref={body} className="wizard-body" tabIndex={-1} aria-labelledby="wizard-step-title" role="group">
           <p className="quiet wizard-count">{say.step(index + 1, steps.length)}</p>
           <h2 id="wizard-step-title">{step.name}</h2>
+          {refused && <Alert component="p" isInline variant="warning" title={refused} />}
           {step.body}
         </div>
         <div className="wizard-footer">
-          <NextButton missing={step.missing} label={last ? finish : say.next} busy={finishing} />
+          <NextButton missing={missing} label={last ? finish : say.next} busy={finishing} />
           <Button variant="secondary" isDisabled={index === 0} onClick={() => onStep(steps[index - 1]!.id)}>
             {say.back}
           </Button>

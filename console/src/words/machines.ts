@@ -28,6 +28,7 @@ export const machines = {
   goneText: 'Its version has been finalized, or its task was cancelled.',
   showVersion: 'Show the version',
   screenOf: (name: string) => `Screen of ${name}`,
+  notForYou: 'You may not open this screen',
   noScreen: 'This platform shows no screen',
   noScreenText: 'The connector cannot show this machine’s screen. Use the platform’s own tools, or SSH.',
   isOff: 'The machine is off',

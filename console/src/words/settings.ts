@@ -71,7 +71,7 @@ export const settings = {
   deleteToken: (name: string) => `Delete the token ${name}?`,
   deleteTokenText: 'What uses it is refused from now on.',
   certificateLead: 'What this server shows to browsers and scripts.',
-  selfMade: 'Made by this server itself at its first start: browsers warn until you replace it or trust it.',
+  selfMade: 'Signed by itself, as the one that the server makes at its first start: browsers warn until you trust or replace it.',
   subject: 'Subject',
   names: 'Names',
   fingerprint: 'Fingerprint (SHA-256)',

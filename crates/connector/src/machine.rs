@@ -153,6 +153,8 @@ pub struct Observed {
     pub pid: Option<u32>,
     /// Bytes that its changes take on the platform's storage.
     pub changed_bytes: u64,
+    /// Why [`crate::Connector::set_cd`] would be refused, and what to do instead: a sentence for people.
+    pub no_cd: Option<String>,
 }
 
 impl Observed {
@@ -170,6 +172,7 @@ impl Observed {
             ssh: None,
             pid: None,
             changed_bytes: 0,
+            no_cd: None,
         }
     }
 }

@@ -265,6 +265,8 @@ pub struct MachineFacts {
     pub power: Power,
     /// The state of the version that is made in it.
     pub version: VersionState,
+    /// Why its platform takes no CD for it, a sentence with what to do instead.
+    pub no_cd: Option<String>,
 }
 
 impl MachineFacts {
@@ -283,7 +285,7 @@ impl MachineFacts {
             action("power_on", on),
             action("shut_down", running.clone()),
             action("power_off", running),
-            action("attach_files", self.free()),
+            action("attach_files", self.free().and(self.no_cd.clone().map_or(Ok(()), Err))),
         ]
     }
 
@@ -491,9 +493,22 @@ mod tests {
             (Finalizing, Power::Off, ""),
             (Deleting, Power::Running, ""),
         ] {
-            let facts = MachineFacts { name: "m".into(), power, version: state };
+            let facts = MachineFacts { name: "m".into(), power, version: state, no_cd: None };
             assert_eq!(allowed(facts.actions()), expected, "{state} {power:?}");
         }
+    }
+
+    #[test]
+    fn a_machine_whose_platform_takes_no_cd_says_so_instead_of_taking_files() {
+        let why = "The pool has no place for CDs: use a share.".to_owned();
+        let facts = MachineFacts {
+            name: "m".into(),
+            power: Power::Running,
+            version: Finalizable,
+            no_cd: Some(why.clone()),
+        };
+        assert_eq!(allowed(facts.actions()), "shut_down power_off");
+        assert_eq!(reason(facts.actions(), "attach_files"), why);
     }
 
     #[test]

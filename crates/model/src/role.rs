@@ -118,8 +118,9 @@ pub fn within_role(mut actions: Vec<Action>, noun: &str, role: Role) -> Vec<Acti
 }
 
 /// What is offered of the server as a whole rather than of one thing, by the names of the operations.
-const GENERAL: [&str; 12] = [
+const GENERAL: [&str; 13] = [
     "create_layer",
+    "delete_version",
     "create_upload",
     "open_screen",
     "create_connector",
@@ -231,7 +232,7 @@ mod tests {
             actions.iter().filter(|action| action.allowed).map(|action| action.name).collect::<Vec<_>>()
         };
         assert!(allowed(Role::Reader).is_empty());
-        assert_eq!(allowed(Role::Editor), ["create_layer", "create_upload", "open_screen"]);
+        assert_eq!(allowed(Role::Editor), ["create_layer", "delete_version", "create_upload", "open_screen"]);
         assert_eq!(allowed(Role::Administrator).len(), GENERAL.len() + 1);
     }
 

@@ -251,7 +251,12 @@ impl Scene {
         let seen = observe(app, tx, version).await;
         let detail = seen.as_ref().err().map(|error| crate::error::chain(error));
         let seen = seen.unwrap_or(None);
-        let facts = MachineFacts { name: name.clone(), power: power_of(&seen), version: version.state };
+        let facts = MachineFacts {
+            name: name.clone(),
+            power: power_of(&seen),
+            version: version.state,
+            no_cd: seen.as_ref().and_then(|seen| seen.no_cd.clone()),
+        };
         let observed = seen.unwrap_or_else(Observed::absent);
         Ok(Some(api::Machine {
             id: version.id,

@@ -19,6 +19,9 @@ use crate::{Error, ErrorKind, MachineSpec, Observed, Power, Result, Tag};
 
 /// How long a guest's refusal to shut down may take to be told.
 const REFUSAL: Duration = Duration::from_secs(5);
+/// Why a machine gets no CD: Shale would have to write into an ISO storage repository of the pool.
+const NO_CD: &str = "Shale cannot give machines of a XenServer pool a CD yet: fetch the files over the network from inside \
+                     the machine, or insert an ISO image in XenCenter or Xen Orchestra.";
 /// When a machine that was never started was last started.
 const NEVER: &str = "19700101T00:00:00Z";
 
@@ -272,6 +275,7 @@ pub(super) fn observe(pool: &Pool, tag: &Tag) -> Result<Observed> {
         place: whereabouts(pool, &vm, vdi.as_ref().map(|vdi| vdi.sr.as_str())),
         has_screen: power == Power::Running,
         changed_bytes: vdi.map_or(0, |vdi| vdi.physical_utilisation.max(0).unsigned_abs()),
+        no_cd: Some(NO_CD.into()),
         ..Observed::absent()
     })
 }

@@ -62,7 +62,8 @@ pub async fn put_machine_files(app: &App, actor: &Actor, id: Uuid, wanted: Machi
     let (Some(name), Some(connector)) = (version.machine_name.clone(), version.connector_id) else {
         return Err(Error::not_found("machine", id));
     };
-    let facts = MachineFacts { name: name.clone(), power: Power::Unknown, version: version.state };
+    let facts =
+        MachineFacts { name: name.clone(), power: Power::Unknown, version: version.state, no_cd: None };
     permitted(&facts.actions(), "attach_files")?;
     let row = ConnectorRow::get(&mut tx, connector).await?;
     let row = row.ok_or_else(|| Error::not_found("connector configuration", connector))?;

@@ -403,7 +403,7 @@ pub async fn command_machine(app: &App, actor: &Actor, id: Uuid, order: MachineO
         return Err(Error::not_found("machine", id));
     };
     let power = view::power_of(&view::observe(app, &mut tx, &version).await?);
-    let facts = MachineFacts { name: name.clone(), power, version: version.state };
+    let facts = MachineFacts { name: name.clone(), power, version: version.state, no_cd: None };
     permitted(&facts.actions(), order.name())?;
     let row = ConnectorRow::get(&mut tx, connector).await?;
     let row = row.ok_or_else(|| Error::not_found("connector configuration", connector))?;

@@ -1,0 +1,68 @@
+// A version made in a XenServer pool (simulated, over the real protocol, with a guest that really runs), in the console.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { api, launch, openTaskBar, person, setUp } from './browser.js';
+import { makeDisk } from './guest.js';
+import { addVersion, id, importLayer } from './layers.js';
+import { screenSays } from './screen.js';
+import { Server, startPool } from './server.js';
+
+let server, browser, pool, disk, page, context, complaints, layer, version;
+
+before(async () => {
+  [server, browser, pool, disk] = await Promise.all([Server.start(), launch(), startPool({ machines: true }), makeDisk()]);
+  ({ page, context, complaints } = await person(browser, server));
+  await setUp(page, server);
+  layer = await importLayer(page, 'Tiny Linux', disk.path);
+});
+after(async () => {
+  await browser?.close();
+  await server?.end();
+  await pool?.end();
+  await disk?.remove();
+});
+
+/** A configuration of the pool whose certificate is trusted. */
+async function connect() {
+  const settings = {
+    address: pool.address,
+    user: 'root',
+    password: 'password',
+    template: 'Packaging (BIOS)',
+    storage_repository: 'Shared storage',
+    memory_mib: 256,
+  };
+  const connector = await api(page, 'POST', '/connectors', { id: id(), name: 'pool', kind: 'xenserver', settings });
+  const { checks } = await api(page, 'POST', `/connectors/${connector.id}/test`);
+  const { fix } = checks.find((check) => check.fix);
+  return api(page, 'PATCH', `/connectors/${connector.id}`, { settings: { [fix.field]: fix.value } });
+}
+
+test('the screen of a machine in the pool shows in the browser what its guest says', async () => {
+  ({ version } = await addVersion(page, layer, '1.1', await connect()));
+  await page.goto(`/machines/${version.id}`);
+  await page.locator('.screen[data-state=connected] canvas').waitFor();
+  await screenSays(context, version.id, /tiny guest: ?ready/i, join(server.data, 'screen.png'));
+});
+
+test('files cannot be attached there, and the button says why and what to do instead', async () => {
+  await page.getByRole('tab', { name: 'Attach files' }).click();
+  const upload = page.getByRole('button', { name: 'Upload files…' });
+  assert.equal(await upload.getAttribute('aria-disabled'), 'true');
+  await upload.hover();
+  await page.getByRole('tooltip', { name: /cannot give machines of a XenServer pool a CD yet: fetch the files/ }).waitFor();
+});
+
+test('the machine is powered off, and finalized from the task bar', async () => {
+  const bar = await openTaskBar(page);
+  await page.getByRole('button', { name: 'Power off' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Power off' }).click();
+  const finalize = bar.locator('button:not([aria-disabled=true])', { hasText: 'Finalize' });
+  await finalize.click();
+  await page.getByRole('dialog', { name: 'Finalize version 1.1?' }).getByRole('button', { name: 'Finalize' }).click();
+  await page.getByText('This packaging machine is gone').waitFor({ timeout: 60_000 });
+  await page.getByRole('link', { name: 'Show the version' }).click();
+  await page.getByRole('heading', { name: 'Version 1.1 Deployable' }).waitFor();
+  assert.deepEqual(complaints, []);
+});
