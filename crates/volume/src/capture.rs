@@ -64,7 +64,7 @@ pub fn layer_of(
     let mut new = Files::open(program, now, after.range)?;
     let compared = Compared { base: &mut old, now: &mut new, changed: changed.as_deref() };
     let mut writer = Writer::new(file);
-    let found = diff::layer(compared, &excluded, &mut writer, watch)?;
+    let found = diff::layer(compared, Some(&excluded), &mut writer, watch)?;
     old.close()?;
     new.close()?;
     let delta = found.delta;

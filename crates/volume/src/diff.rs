@@ -78,23 +78,33 @@ pub fn diff(
     keeper: &mut dyn Keeper,
     watch: Watch,
 ) -> Result<Delta> {
-    Ok(find(Compared { base, now, changed }, excluded, false, keeper, watch)?.delta)
+    Ok(find(Compared { base, now, changed }, excluded, ByRules::Never, keeper, watch)?.delta)
 }
 
-/// What was done to the base: as [`diff`], but files with a rule are kept as what was done to them.
+/// What was done to the base: as [`diff`], but files with a rule are kept as what was done to them. `excluded` `None`: all of
+/// it, also what never becomes part of a layer.
 pub fn layer(
     compared: Compared,
-    excluded: &Exclusions,
+    excluded: Option<&Exclusions>,
     keeper: &mut dyn Keeper,
     watch: Watch,
 ) -> Result<Found> {
-    find(compared, excluded, true, keeper, watch)
+    let by_rules = if excluded.is_some() { ByRules::OfLayer } else { ByRules::All };
+    find(compared, excluded.unwrap_or(&Exclusions::default()), by_rules, keeper, watch)
+}
+
+/// Whether files with a rule are kept as what was done to them, and how much of that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ByRules {
+    Never,
+    OfLayer,
+    All,
 }
 
 fn find(
     compared: Compared,
     excluded: &Exclusions,
-    by_rules: bool,
+    by_rules: ByRules,
     keeper: &mut dyn Keeper,
     watch: Watch,
 ) -> Result<Found> {
@@ -109,6 +119,7 @@ fn find(
         old_names: names(&old, excluded),
         new_names: names(&new, excluded),
         old: &old,
+        new: &new,
         base,
         now,
         changed,
@@ -171,12 +182,13 @@ fn is_folder(tree: &Tree, path: &[u8]) -> bool {
 
 struct Work<'a> {
     old: &'a Tree,
+    new: &'a Tree,
     old_names: BTreeMap<u64, Vec<&'a [u8]>>,
     new_names: BTreeMap<u64, Vec<&'a [u8]>>,
     base: &'a mut Files,
     now: &'a mut Files,
     changed: Option<&'a [Range<u64>]>,
-    by_rules: bool,
+    by_rules: ByRules,
     keeper: &'a mut dyn Keeper,
     watch: Watch<'a>,
     /// Files whose names are not those they had: to the first that is not excluded.
@@ -190,7 +202,7 @@ impl Work<'_> {
         let of =
             |body| Item { kind: entry.kind.clone(), facts: entry.facts, attributes: settable(entry), body };
         let old = self.old.0.get(path).filter(|old| is_same_kind(old, entry));
-        if let (true, Some(rule)) = (self.by_rules, merge::rule(self.now.kind(), path))
+        if let (true, Some(rule)) = (self.by_rules != ByRules::Never, merge::rule(self.now.kind(), path))
             && let Some(body) = self.by_rule(path, rule, old, entry)?
         {
             let is_told = body != Body::Kept || old.is_some_and(|old| !is_same_but_times(old, entry));
@@ -239,23 +251,34 @@ impl Work<'_> {
         old: Option<&Entry>,
         entry: &Entry,
     ) -> Result<Option<Body>> {
-        let is_plain =
-            |entry: &Entry| entry.kind == Kind::File && entry.links == 1 && entry.streams.len() == 1;
-        if !is_plain(entry) || !old.map_or(!rule.needs_origin(), is_plain) {
+        if entry.kind != Kind::File || (old.is_none() && rule.needs_origin()) {
             return Ok(None);
         }
-        if old.is_some_and(|old| old.streams[0].size > rule.limit()) || entry.streams[0].size > rule.limit() {
-            self.whole.push((path.to_vec(), format!("it is larger than {} MiB", rule.limit() >> 20)));
+        if let Some(old) = old
+            && !self.may_differ_with_logs(path, rule, old, entry)?
+        {
             return Ok(None);
+        }
+        let is_plain = |entry: &Entry| entry.links == 1 && entry.streams.len() == 1;
+        let is_bounded = |entry: &Entry| entry.streams.iter().all(|stream| stream.size <= rule.limit());
+        let both = || [Some(entry), old].into_iter().flatten();
+        let why = if !both().all(is_plain) {
+            Some("it has several names or streams".to_owned())
+        } else if !both().all(is_bounded) {
+            Some(format!("it is larger than {} MiB", rule.limit() >> 20))
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return self.as_a_whole(path, rule, Error::new(ErrorKind::Unsupported, why));
         }
         let origin = match old {
-            Some(old) if !self.may_differ(old, entry)? => return Ok(None),
-            Some(old) => whole(self.base, old)?,
+            Some(old) => by_its_rule(self.base, self.old, path, old, rule)?,
             None => Vec::new(),
         };
-        let now = whole(self.now, entry)?;
+        let now = by_its_rule(self.now, self.new, path, entry, rule)?;
         told(self.watch, (origin.len() + now.len()) as u64)?;
-        match rule.difference(&origin, &now) {
+        match rule.difference(&origin, &now, self.by_rules == ByRules::All) {
             Ok(bytes) if bytes.is_empty() => Ok(old.map(|_| Body::Kept)),
             Ok(bytes) => {
                 let range = 0..bytes.len() as u64;
@@ -268,11 +291,35 @@ impl Work<'_> {
                     Content { size: range.end, ranges: vec![range], compressed: false, digest, offset };
                 Ok(Some(Body::Merged { rule: rule.name().to_owned(), difference: Box::new(difference) }))
             }
-            Err(e) => {
-                self.whole.push((path.to_vec(), e.to_string()));
-                Ok(None)
+            Err(e) => self.as_a_whole(path, rule, e),
+        }
+    }
+
+    fn as_a_whole(&mut self, path: &[u8], rule: &dyn merge::Rule, why: Error) -> Result<Option<Body>> {
+        if rule.is_never_whole() {
+            return Err(why);
+        }
+        self.whole.push((path.to_vec(), why.to_string()));
+        Ok(None)
+    }
+
+    /// Whether a file or what belongs to it may be another.
+    fn may_differ_with_logs(
+        &mut self,
+        path: &[u8],
+        rule: &dyn merge::Rule,
+        old: &Entry,
+        entry: &Entry,
+    ) -> Result<bool> {
+        let (old_logs, new_logs) = (logs(self.old, path, rule), logs(self.new, path, rule));
+        for pair in old_logs.into_iter().zip(new_logs).chain([(Some(old), Some(entry))]) {
+            match pair {
+                (Some(old), Some(entry)) if !self.may_differ(old, entry)? => {}
+                (None, None) => {}
+                _ => return Ok(true),
             }
         }
+        Ok(false)
     }
 
     fn folder(
@@ -427,6 +474,36 @@ pub(crate) fn whole(files: &mut Files, entry: &Entry) -> Result<Vec<u8>> {
     let mut bytes = vec![0; map.size as usize];
     files.read(entry.node, b"", &map, 0, &mut bytes)?;
     Ok(bytes)
+}
+
+/// A file with a rule, with what only its logs have.
+pub(crate) fn by_its_rule(
+    files: &mut Files,
+    tree: &Tree,
+    path: &[u8],
+    entry: &Entry,
+    rule: &dyn merge::Rule,
+) -> Result<Vec<u8>> {
+    let file = whole(files, entry)?;
+    let mut found = Vec::new();
+    for log in logs(tree, path, rule) {
+        let fits = |log: &&Entry| log.streams.iter().all(|stream| stream.size <= rule.limit());
+        found.push(log.filter(fits).map(|log| whole(files, log)).transpose()?);
+    }
+    rule.replay(file, &found)
+}
+
+/// The logs of a file, beside it; those who have any ignore case.
+fn logs<'t>(tree: &'t Tree, path: &[u8], rule: &dyn merge::Rule) -> Vec<Option<&'t Entry>> {
+    let folder = split(path).map_or(&[][..], |(folder, _)| folder);
+    let find = |suffix: &&str| {
+        let name = [path, suffix.as_bytes()].concat();
+        let mut beside = tree
+            .below(folder)
+            .filter(|(path, entry)| entry.kind == Kind::File && path.eq_ignore_ascii_case(&name));
+        beside.next().map(|(_, entry)| entry)
+    };
+    rule.logs().iter().map(find).collect()
 }
 
 fn dos_name(entry: &Entry) -> Option<&Vec<u8>> {

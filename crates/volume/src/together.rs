@@ -9,7 +9,7 @@ use shale_disk::{Error, ErrorKind, Result};
 
 use crate::apply::{Contents, Made};
 use crate::delta::{Body, Change, Content, Item};
-use crate::diff::whole;
+use crate::diff::{by_its_rule, whole};
 use crate::files::{Files, Kind, show};
 use crate::known::Known;
 use crate::merge::{self, Rule, Terms};
@@ -48,7 +48,8 @@ pub(crate) fn put_together(
         };
         let is_below = matches!(item.body, Body::Merged { .. });
         let mut source = Source { files, base, layers, plan };
-        let made = source.onto(path, item).and_then(|onto| together.merge(path, onto, parts, &mut source));
+        let made =
+            source.onto(path, item, parts).and_then(|onto| together.merge(path, onto, parts, &mut source));
         match made {
             Ok(bytes) => {
                 let content = together.made.keep(bytes);
@@ -124,7 +125,7 @@ const LIMIT: u64 = 512 << 20;
 
 impl Source<'_, '_> {
     /// The file as it is without those who merge into it.
-    fn onto(&mut self, path: &[u8], item: &Item) -> Result<Vec<u8>> {
+    fn onto(&mut self, path: &[u8], item: &Item, parts: &[Part]) -> Result<Vec<u8>> {
         let content = match &item.body {
             Body::New(streams) => streams.get(&b""[..]),
             Body::Filled(streams) => streams.get(&b""[..]).and_then(Option::as_ref),
@@ -137,7 +138,10 @@ impl Source<'_, '_> {
             Some(entry)
                 if entry.kind == Kind::File && entry.streams.iter().all(|stream| stream.size <= LIMIT) =>
             {
-                whole(self.files, entry)
+                match parts.first().and_then(|part| merge::named(self.files.kind(), &part.rule)) {
+                    Some(rule) => by_its_rule(self.files, self.base, path, entry, rule),
+                    None => whole(self.files, entry),
+                }
             }
             Some(_) => Err(Error::new(ErrorKind::Unsupported, "it is no file, or too large")),
             None => Ok(Vec::new()),

@@ -18,7 +18,6 @@ use crate::changes::Changes;
 use crate::compose::Layer;
 use crate::delta::{Body, Change, Delta, Item};
 use crate::diff::{self, Compared};
-use crate::exclude::Exclusions;
 use crate::files::{Files, Kind, Program, show};
 use crate::known::Known;
 use crate::os::{OsVolume, os_volume};
@@ -106,7 +105,7 @@ fn machines(compared: Compared, folder: &Path, watch: Watch) -> Result<(Delta, S
     let failed = |e| Error::io(format!("a file for changes cannot be made in '{}'", folder.display()), e);
     let file = tempfile::tempfile_in(folder).map_err(failed)?;
     let mut writer = Writer::new(file.try_clone().map_err(failed)?);
-    let found = diff::layer(compared, &Exclusions::default(), &mut writer, watch)?;
+    let found = diff::layer(compared, None, &mut writer, watch)?;
     writer.finish(&found.delta)?;
     Stored::open(Arc::new(FileDisk::new(file, Path::new("what the machine changed"))?))
 }

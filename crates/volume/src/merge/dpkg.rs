@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn a_paragraph_without_a_name_is_refused() {
-        assert!(Packages.difference(b"Version: 1\n\n", b"").is_err());
-        assert!(Diversions.difference(b"/bin/a\n/bin/b\n", b"").is_err());
+        assert!(Packages.difference(b"Version: 1\n\n", b"", false).is_err());
+        assert!(Diversions.difference(b"/bin/a\n/bin/b\n", b"", false).is_err());
     }
 
     #[test]

@@ -16,11 +16,14 @@ pub mod dpkg;
 pub mod ld_cache;
 pub mod lists;
 mod records;
+pub mod registry;
 
 use shale_disk::Result;
 
+use crate::hive::Which;
 use crate::known::Known;
 use accounts::Renumbered;
+use registry::Registry;
 
 /// How files of one kind are put together.
 pub trait Rule: Sync {
@@ -42,8 +45,25 @@ pub trait Rule: Sync {
         false
     }
 
+    /// Whether a file that cannot be taken apart ends the making of a layer. Otherwise it is the layer's whole.
+    fn is_never_whole(&self) -> bool {
+        false
+    }
+
+    /// What the names of files that belong to it end in, besides its own name, which may have what it lacks.
+    fn logs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The file with what only its logs have; in the order of [`Rule::logs`], `None` where there is none.
+    fn replay(&self, file: Vec<u8>, logs: &[Option<Vec<u8>>]) -> Result<Vec<u8>> {
+        let _ = logs;
+        Ok(file)
+    }
+
     /// What was done to `origin` so that it became `now`; empty if nothing was that matters. Equal files give equal bytes.
-    fn difference(&self, origin: &[u8], now: &[u8]) -> Result<Vec<u8>>;
+    /// With `all` also what never becomes part of a layer.
+    fn difference(&self, origin: &[u8], now: &[u8], all: bool) -> Result<Vec<u8>>;
 
     /// Does to `onto` what a difference says.
     fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged>;
@@ -67,7 +87,7 @@ pub struct Merged {
     pub both: Vec<String>,
 }
 
-/// Paths and rules. A `*` at the end is any one name.
+/// Paths and rules. A `*` is any one name.
 const LINUX: &[(&str, &dyn Rule)] = &[
     ("etc/environment", &lists::Environment),
     ("etc/group", &accounts::Group),
@@ -96,7 +116,13 @@ const LINUX: &[(&str, &dyn Rule)] = &[
 ];
 
 /// On Windows letters match whatever their case.
-const WINDOWS: &[(&str, &dyn Rule)] = &[];
+const WINDOWS: &[(&str, &dyn Rule)] = &[
+    ("Users/*/AppData/Local/Microsoft/Windows/UsrClass.dat", &Registry(Which::User)),
+    ("Users/*/NTUSER.DAT", &Registry(Which::User)),
+    ("Windows/System32/config/DEFAULT", &Registry(Which::User)),
+    ("Windows/System32/config/SOFTWARE", &Registry(Which::Software)),
+    ("Windows/System32/config/SYSTEM", &Registry(Which::System)),
+];
 
 /// What is made from other files, which layers bring, and by what. It is the higher layer's, and then lacks what others brought.
 const MADE: &[(&str, &str)] = &[
@@ -140,15 +166,12 @@ pub(crate) fn advice(kind: Known, path: &[u8]) -> Option<String> {
 }
 
 fn fits(pattern: &str, path: &[u8], kind: Known) -> bool {
-    let pattern = pattern.as_bytes();
     let same = |a: &[u8], b: &[u8]| if kind == Known::Ntfs { a.eq_ignore_ascii_case(b) } else { a == b };
-    match pattern.strip_suffix(b"*") {
-        Some(folder) => {
-            let (start, name) = path.split_at(folder.len().min(path.len()));
-            same(start, folder) && !name.is_empty() && !name.contains(&b'/')
-        }
-        None => same(pattern, path),
-    }
+    let (pattern, path) = (pattern.as_bytes().split(|byte| *byte == b'/'), path.split(|byte| *byte == b'/'));
+    pattern.clone().count() == path.clone().count()
+        && pattern
+            .zip(path)
+            .all(|(pattern, name)| (pattern == b"*" && !name.is_empty()) || same(pattern, name))
 }
 
 #[cfg(test)]
@@ -163,6 +186,10 @@ mod tests {
         assert_eq!(name("var/lib/dpkg/alternatives/a/b"), None);
         assert_eq!(name("var/lib/dpkg/alternatives/"), None);
         assert_eq!(name("etc/passwd-"), None);
+        let hive = |path: &str| rule(Known::Ntfs, path.as_bytes()).map(Rule::name);
+        assert_eq!(hive("WINDOWS/system32/Config/software"), Some("registry-software"));
+        assert_eq!(hive("users/Ann/ntuser.dat"), Some("registry-user"));
+        assert_eq!((hive("Windows/System32/config/SAM"), name("Users/Ann/NTUSER.DAT")), (None, None));
         for (_, rule) in LINUX {
             assert_eq!(named(Known::Ext, rule.name()).map(Rule::name), Some(rule.name()));
         }

@@ -1,0 +1,55 @@
+//! Hives of the registry of Windows: put together key by key and value by value, as [`crate::hive`] says.
+//!
+//! Rule: a hive that a layer changed is never the layer's whole, since it would hide what the operating system and all other layers
+//! have in it. A hive that is dirty is replayed from its logs first; where that cannot be, nothing is done at all. A hive that is
+//! new in a layer, such as that of a user who was added, is the layer's.
+
+use shale_disk::Result;
+
+use super::{Merged, Rule, Terms};
+use crate::hive::{self, Exclusions, Hive, Which};
+
+/// A hive.
+pub struct Registry(pub Which);
+
+impl Rule for Registry {
+    fn name(&self) -> &'static str {
+        match self.0 {
+            Which::System => "registry-system",
+            Which::Software => "registry-software",
+            Which::User => "registry-user",
+        }
+    }
+
+    /// A hive and its copies are in memory at once.
+    fn limit(&self) -> u64 {
+        256 << 20
+    }
+
+    fn needs_origin(&self) -> bool {
+        true
+    }
+
+    fn is_never_whole(&self) -> bool {
+        true
+    }
+
+    fn logs(&self) -> &'static [&'static str] {
+        &[".LOG1", ".LOG2"]
+    }
+
+    fn replay(&self, file: Vec<u8>, logs: &[Option<Vec<u8>>]) -> Result<Vec<u8>> {
+        let _ = logs;
+        Hive::open(file)?.into_bytes()
+    }
+
+    fn difference(&self, origin: &[u8], now: &[u8], all: bool) -> Result<Vec<u8>> {
+        let without = if all { Exclusions::default() } else { Exclusions::shipped(self.0)? };
+        hive::difference(origin, now, &without)
+    }
+
+    fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged> {
+        let (bytes, both) = hive::merge(onto, difference, terms.only_known)?;
+        Ok(Merged { bytes, both })
+    }
+}
