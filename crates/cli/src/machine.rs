@@ -3,16 +3,17 @@
 use crate::client::Client;
 use crate::exec;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::finding;
 use crate::interrupt::{Leaves, guard};
 use crate::resolve::MachineRef;
-use crate::table::{Cell, Sheet};
+use crate::table::{Cell, Sheet, printable_lines};
 use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
 use crate::upload;
 use crate::wait::Waiting;
 use clap::Subcommand;
 use serde_json::json;
-use shale_api::{Machine, MachineFile, MachineFiles, Power};
+use shale_api::{CheckResult, Machine, MachineCheck, MachineFile, MachineFiles, Power};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::Command;
@@ -46,6 +47,11 @@ pub enum Verb {
         force: bool,
         #[command(flatten)]
         waiting: Waiting,
+    },
+    /// Check what is outstanding on the disk of a machine that is off
+    Check {
+        #[command(flatten)]
+        machine: MachineRef,
     },
     /// Print what the serial console has shown
     Serial {
@@ -142,6 +148,7 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         Verb::Stop { machine, force, waiting } => {
             return stop(&machine.find(client)?, force, waiting, client, terminal);
         }
+        Verb::Check { machine } => return check(&machine.find(client)?, client, terminal),
         Verb::Serial { machine, follow } => serial(&machine.find(client)?, follow, client, terminal)?,
         Verb::Ssh { machine, user, command } => return ssh(&machine.find(client)?, &user, &command),
         Verb::Files { machine } => terminal.list(&files(machine.find(client)?.id, client)?)?,
@@ -174,6 +181,19 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
     }
     Ok(Exit::Ok)
+}
+
+fn check(machine: &Machine, client: &Client, terminal: &Terminal) -> Outcome {
+    let check: MachineCheck = client.get(&format!("/machines/{}/check", machine.id))?;
+    terminal.report(&check, |check| {
+        let text = format!("{}{}\n", finding::told(&check.findings), check.text);
+        printable_lines(&text)
+    })?;
+    Ok(match check.result {
+        CheckResult::Clean => Exit::Ok,
+        CheckResult::Blocked => Exit::Failed,
+        CheckResult::Unknown => Exit::Conflict,
+    })
 }
 
 fn no_such_door(machine: &Machine, what: &str) -> Failure {

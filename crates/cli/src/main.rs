@@ -21,6 +21,7 @@ mod download;
 mod events;
 mod exec;
 mod failure;
+mod finding;
 mod interrupt;
 mod layer;
 mod machine;

@@ -1,6 +1,7 @@
 //! What a person must do before a task goes on, and the commands for it.
 
 use crate::client::Client;
+use crate::finding;
 use crate::terminal::Terminal;
 use shale_api::{Task, Version};
 use std::borrow::Cow;
@@ -14,6 +15,9 @@ pub fn advise(client: &Client, terminal: &Terminal, task: &Task) {
         if let Some(problem) = &needs.problem {
             terminal.note(problem);
         }
+    }
+    if !task.findings.is_empty() {
+        terminal.note(finding::told(&task.findings).trim_end());
     }
     let commands = commands(client, task);
     if !commands.is_empty() {
@@ -34,6 +38,9 @@ fn commands(client: &Client, task: &Task) -> Vec<String> {
     let machine = needs.machine_id.map(|_| version.clone().unwrap_or_default());
     let command = |action: &str| match (action, &version, &machine) {
         ("finalize", Some(version), _) => Some(format!("version finalize {version}")),
+        ("finalize_anyway", Some(version), _) => {
+            Some(format!("version finalize {version} --anyway --reason TEXT"))
+        }
         ("power_on", _, Some(machine)) => Some(format!("machine start {machine}")),
         ("shut_down", _, Some(machine)) => Some(format!("machine stop {machine}")),
         ("power_off", _, Some(machine)) => Some(format!("machine stop --force {machine}")),

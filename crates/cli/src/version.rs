@@ -12,7 +12,8 @@ use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use serde_json::json;
 use shale_api::{
-    AddVersion, Comment, EditVersion, ExportVersion, Machine, PackagingDisk, Task, Version, VersionCreated,
+    AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, Machine, PackagingDisk, Task, Version,
+    VersionCreated,
 };
 use uuid::Uuid;
 
@@ -38,6 +39,12 @@ pub enum Verb {
         /// Why; kept in the audit
         #[arg(long, default_value = "")]
         comment: String,
+        /// Take it although something is outstanding in the machine; for administrators
+        #[arg(long, requires = "reason")]
+        anyway: bool,
+        /// Why it is taken anyway; kept in the audit
+        #[arg(long, requires = "anyway", value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         waiting: Waiting,
     },
@@ -141,9 +148,10 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Show { version } => terminal.object(&version.find(client)?)?,
         Verb::Add(add) => return run_add(add, client, terminal),
-        Verb::Finalize { version, comment, waiting } => {
+        Verb::Finalize { version, comment, anyway, reason, waiting } => {
             let id = version.find(client)?.id;
-            let task: Task = client.post(&format!("/versions/{id}/finalize"), &Comment { comment })?;
+            let wanted = FinalizeVersion { comment, anyway, reason: reason.unwrap_or_default() };
+            let task: Task = client.post(&format!("/versions/{id}/finalize"), &wanted)?;
             return follow_and_print(client, terminal, task, waiting);
         }
         Verb::Edit { version, name, description, comment } => {

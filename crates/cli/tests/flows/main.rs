@@ -125,6 +125,59 @@ fn a_person_is_told_on_stderr_when_stdout_is_for_a_program() {
     assert!(run.err.contains("The Packaging Disk has been published."), "{}", run.err);
 }
 
+fn finding() -> Value {
+    json!({
+        "code": "packages_unfinished", "severity": "blocks", "remedy": "act", "message": "Packages are half installed.",
+        "advice": "Finish it.", "details": ["nginx (half-configured)"],
+    })
+}
+
+#[test]
+fn what_is_outstanding_is_told_by_finalize_and_can_be_overruled_with_a_reason() {
+    let mut waits = needs_a_person();
+    waits["findings"] = json!([finding()]);
+    waits["needs"]["actions"] = json!(["finalize", "finalize_anyway"]);
+    let found = || Reply::Json(200, version(2, "12.1", "finalizable"));
+    let server = Server::start(vec![
+        found(),
+        Reply::Json(202, waits),
+        found(),
+        found(),
+        Reply::Json(202, task(3, DONE, json!([]))),
+    ]);
+    let run = server.run(&["version", "finalize", &id(2)]);
+    assert_eq!(run.exit, 7, "{run:?}");
+    assert!(run.err.contains("Finalizing is BLOCKED. The outstanding items are:\n"), "{}", run.err);
+    assert!(
+        run.err.contains("    Packages are half installed.\n      - nginx (half-configured)\n"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("--anyway --reason TEXT"), "{}", run.err);
+    let run = server.run(&["version", "finalize", &id(2), "--anyway", "--reason", "it goes in 12.2"]);
+    assert_eq!(run.exit, 0, "{run:?}");
+    let body = server.asked().last().unwrap().body.clone();
+    assert_eq!(body, json!({"comment": "", "anyway": true, "reason": "it goes in 12.2"}));
+    assert_eq!(server.run(&["version", "finalize", &id(2), "--anyway"]).exit, 2, "a reason is needed");
+}
+
+#[test]
+fn a_check_of_a_machine_ends_with_what_it_came_to() {
+    for (result, exit, findings) in
+        [("clean", 0, json!([])), ("blocked", 1, json!([finding()])), ("unknown", 5, json!([]))]
+    {
+        let check = json!({
+            "machine_id": id(2), "checked_at": "2026-11-22T16:00:00Z", "result": result, "text": "So it is.",
+            "findings": findings,
+        });
+        let server = Server::start(vec![Reply::Json(200, machine(2, "m", "off")), Reply::Json(200, check)]);
+        let run = server.run(&["machine", "check", &id(2)]);
+        assert_eq!(run.exit, exit, "{run:?}");
+        assert!(run.out.ends_with("So it is.\n"), "{}", run.out);
+        assert_eq!(run.out.contains("nginx (half-configured)"), result == "blocked", "{}", run.out);
+    }
+}
+
 #[test]
 fn a_task_that_fails_ends_with_exit_code_6_and_its_reason() {
     let mut failed = task(3, "failed", json!([]));
