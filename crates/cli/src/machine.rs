@@ -186,8 +186,7 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
 fn check(machine: &Machine, client: &Client, terminal: &Terminal) -> Outcome {
     let check: MachineCheck = client.get(&format!("/machines/{}/check", machine.id))?;
     terminal.report(&check, |check| {
-        let text = format!("{}{}\n", finding::told(&check.findings), check.text);
-        printable_lines(&text)
+        printable_lines(&format!("{}{}", finding::told(&check.findings), check.text)) + "\n"
     })?;
     Ok(match check.result {
         CheckResult::Clean => Exit::Ok,

@@ -229,7 +229,8 @@ pub fn page(items: Value) -> Reply {
 pub fn layer(n: u32, name: &str) -> Value {
     json!({
         "id": id(n), "kind": "os", "name": name, "description": "", "created_at": "2026-11-22T16:00:00Z",
-        "updated_at": "2026-11-22T16:00:00Z", "version_count": 1, "actions": [],
+        "updated_at": "2026-11-22T16:00:00Z", "version_count": 1, "used_by": [], "actions": [],
+        "sizes": { "logical_bytes": 0, "added_bytes": 0 },
     })
 }
 
@@ -237,7 +238,7 @@ pub fn version(n: u32, name: &str, state: &str) -> Value {
     json!({
         "id": id(n), "layer_id": id(1), "layer_name": "Debian GNU", "name": name, "description": "", "state": state,
         "firmware": "uefi", "created_at": "2026-11-22T16:00:00Z", "updated_at": "2026-11-22T16:00:00Z",
-        "actions": [{ "name": "finalize", "allowed": false, "reason": "The machine runs." }],
+        "used_by": [], "actions": [{ "name": "finalize", "allowed": false, "reason": "The machine runs." }],
     })
 }
 
