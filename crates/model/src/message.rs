@@ -38,6 +38,30 @@ pub fn deleting_layer(kind: LayerKind, layer: &str) -> String {
     format!("Deleting {} '{layer}'.", kind_words(kind))
 }
 
+/// What is told of a disk that was put together before.
+pub fn composition_known() -> String {
+    "This disk was put together before: it is used again.".to_owned()
+}
+
+/// What is told of a disk that was put together: how many layers, paths and conflicts, and how its volume grew (a sentence
+/// without a full stop).
+pub fn composed(layers: usize, paths: usize, conflicts: usize, grown: &str) -> String {
+    let layers = counted(layers, "layer");
+    let conflicts = match conflicts {
+        0 => "no conflicts".to_owned(),
+        n => counted(n, "conflict"),
+    };
+    let mut grown = grown.to_owned();
+    if let Some(first) = grown.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    format!("{layers} put on the disk, {} changed, {conflicts}. {grown}.", counted(paths, "path"))
+}
+
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
 /// The title of the task that checks the repository.
 pub const CHECKING_REPOSITORY: &str = "Checking the Repository.";
 /// The title of the task that removes from the repository what nothing uses.

@@ -14,6 +14,7 @@ pub mod access;
 pub mod app;
 pub mod catalog;
 mod cd;
+pub mod composition;
 mod download;
 pub mod engine;
 pub mod error;

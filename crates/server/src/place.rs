@@ -10,6 +10,7 @@
 //!     catalog.db      layers, versions, connectors, tasks, audit (SQLite)
 //!     repository/     what layers are made of
 //!     uploads/<id>    files on their way here, as far as they have come
+//!     scratch/        files without a name, while disks are put together
 //!     cds/<version>/  the files that a machine was given, as its CD
 //!     connectors/<id>/  what a connector keeps on this host: its machines
 //! ```
@@ -59,7 +60,7 @@ impl Place {
             }
             Err(TryLockError::Error(e)) => return Err(cannot("locking", e)),
         }
-        for folder in ["tls", "connectors"] {
+        for folder in ["tls", "connectors", "scratch"] {
             builder.create(root.join(folder)).map_err(|e| cannot("making a folder in", e))?;
         }
         Ok(Self { root, _lock: lock })
@@ -98,6 +99,11 @@ impl Place {
     /// An upload's file.
     pub fn upload(&self, id: Uuid) -> PathBuf {
         self.uploads().join(id.to_string())
+    }
+
+    /// Where disks are put together, in files without a name.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("scratch")
     }
 
     /// Where the CDs of machines are.

@@ -1,6 +1,7 @@
 //! What the steps of tasks act on: catalog, repository, connectors.
 
 use crate::catalog::{Catalog, ConnectorRow};
+use crate::composition::Composing;
 use crate::error::{Error, Result, chain};
 use crate::place::Place;
 use crate::secrets::Secrets;
@@ -30,6 +31,8 @@ pub struct World {
     pub threads: usize,
     /// What opens the secrets of connector configurations.
     pub secrets: Secrets,
+    /// Who puts which disk together.
+    pub composing: Composing,
     open_connector: OpenConnector,
     /// Those in use, by configuration: a platform's sessions, and what is known of its machines, are kept. One whose
     /// settings have changed is opened anew.
@@ -65,6 +68,7 @@ impl World {
             program,
             threads,
             secrets,
+            composing: Composing::default(),
             open_connector,
             connectors,
             runtime,

@@ -10,6 +10,7 @@
 //! `BEGIN IMMEDIATE`, so that what a transaction read still holds when it writes.
 
 mod audit;
+mod compositions;
 mod connectors;
 mod layer_list;
 mod layers;
@@ -21,6 +22,7 @@ mod users;
 mod versions;
 
 pub use audit::{NewAudit, list as audit_entries};
+pub use compositions::CompositionRow;
 pub use connectors::ConnectorRow;
 pub use layer_list::{LayerFilter, LayerSums, ListedLayer};
 pub use layers::LayerRow;

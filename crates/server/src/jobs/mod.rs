@@ -16,6 +16,7 @@
 //! rename for an export; for a deletion, the entry in the task's log. `clear` removes what is of no use after it.
 
 mod add_version;
+mod compose;
 mod delete;
 mod examine;
 mod export;

@@ -1,0 +1,118 @@
+//! Compositions: an OS version's disk with layers on it, as machines and images start from it.
+//!
+//! ```text
+//!   OS version ─▶ grown to the size wanted ─▶ volume grown ─▶ layers put on ─▶ (generalized) ─▶ in the repository
+//!                                                                                                under its id
+//! ```
+//!
+//! The id follows from all that goes in, so that what was put together once is found again and costs nothing. A composition
+//! is no version: nobody sees it in a list, and the sweep lets go of those that were of no use for a while. Only what
+//! differs from the OS version is written.
+
+use crate::catalog::VersionRow;
+use crate::error::{Error, Result};
+use crate::stored::StoredDisk;
+use crate::world::World;
+use serde::{Deserialize, Serialize};
+use shale_disk::Disk;
+use shale_volume::compose::Layer;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use uuid::Uuid;
+
+/// Changes whenever the same parts would become another disk: it goes into every id.
+const RECIPE: &str = "shale composition 1";
+
+/// A version of a platform or app layer in a composition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The version.
+    pub version_id: Uuid,
+    /// `layer / version`, as people know it.
+    pub name: String,
+}
+
+/// A disk to be put together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Composition {
+    /// Follows from all that goes in; also its id in the repository.
+    pub id: Uuid,
+    /// The OS version below.
+    pub os_version_id: Uuid,
+    /// What goes on it, the lowest first.
+    pub layers: Vec<Part>,
+    /// Bytes of the disk.
+    pub disk_size: u64,
+    /// Whether what makes a machine itself (its id, keys, leases) is taken out.
+    pub generalize: bool,
+}
+
+impl Composition {
+    /// `layers`, the lowest first, on `os`. All must be deployable: their digests make the id.
+    pub fn new(
+        os: &VersionRow,
+        layers: &[(&VersionRow, String)],
+        disk_size: u64,
+        generalize: bool,
+    ) -> Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(RECIPE.as_bytes());
+        hasher.update(&disk_size.to_le_bytes());
+        hasher.update(&[u8::from(generalize)]);
+        for version in std::iter::once(os).chain(layers.iter().map(|(version, _)| *version)) {
+            let digest = version.digest.as_deref().filter(|digest| !digest.is_empty()).ok_or_else(|| {
+                Error::not_allowed(format!("The version '{}' is not deployable.", version.name))
+            })?;
+            // A digest is of fixed length; the ids keep equal disks of two layers apart, which are deleted apart.
+            hasher.update(version.id.as_bytes());
+            hasher.update(digest.as_bytes());
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        let part =
+            |(version, name): &(&VersionRow, String)| Part { version_id: version.id, name: name.clone() };
+        Ok(Self {
+            id: uuid::Builder::from_custom_bytes(bytes).into_uuid(),
+            os_version_id: os.id,
+            layers: layers.iter().map(part).collect(),
+            disk_size,
+            generalize,
+        })
+    }
+
+    /// The versions in it, the OS version first.
+    pub fn parts(&self) -> Vec<Uuid> {
+        std::iter::once(self.os_version_id).chain(self.layers.iter().map(|part| part.version_id)).collect()
+    }
+
+    /// Its layers, opened.
+    pub fn open_layers(&self, world: &World) -> shale_store::Result<Vec<Layer>> {
+        self.layers.iter().map(|part| part.open(world)).collect()
+    }
+}
+
+impl Part {
+    /// The layer that it is.
+    pub fn open(&self, world: &World) -> shale_store::Result<Layer> {
+        let delta: Arc<dyn Disk> = Arc::new(StoredDisk(world.repository.version(self.version_id.into())?));
+        Ok(Layer { name: self.name.clone(), delta })
+    }
+}
+
+/// One lock for each composition that is being put together.
+#[derive(Default)]
+pub struct Composing(Mutex<HashMap<Uuid, Weak<Mutex<()>>>>);
+
+impl Composing {
+    /// The lock of the composition `id`.
+    pub fn of(&self, id: Uuid) -> Arc<Mutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(&id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::default();
+        locks.insert(id, Arc::downgrade(&lock));
+        lock
+    }
+}
