@@ -3,16 +3,20 @@
 // Whether the machine is off is known only by asking: while this is shown, machine and version are read every few seconds.
 import { Alert, Button } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { asked, client } from '../api/client';
 import { machineQuery, versionQuery } from '../api/queries';
-import type { Machine, Task } from '../api/wire';
+import type { Machine, MachineCheck, Task } from '../api/wire';
 import { useSend } from '../frame/useSend';
 import { actionOf } from '../parts/ActionButton';
 import { ActionLink } from '../parts/ActionLink';
 import { PowerLabel } from '../parts/StateLabel';
+import { FinalizeAnywayButton } from '../layers/FinalizeAnywayButton';
 import { FinalizeButton } from '../layers/FinalizeButton';
 import { PowerButtons } from '../machines/PowerButtons';
 import { useMay } from '../session/useMay';
 import { words } from '../words';
+import { Findings } from './Findings';
 import { TaskButtons } from './TaskButtons';
 
 const { tasks: say } = words;
@@ -31,7 +35,13 @@ export function NeedsPanel({ task, needs }: Props) {
     enabled: Boolean(task.version_id),
     refetchInterval: LOOK_MS,
   });
-  const check = useSend(() => Promise.all([machine.refetch(), version.refetch()]));
+  const [checked, setChecked] = useState<MachineCheck>();
+  const check = useSend(async () => {
+    const [seen] = await Promise.all([machine.refetch(), version.refetch()]);
+    const isOff = machineId !== undefined && seen.data?.power === 'off';
+    const at = { params: { path: { id: machineId ?? '' } } };
+    setChecked(isOff ? await asked(client.GET('/api/v1/machines/{id}/check', at)) : undefined);
+  });
   return (
     <div className="needs">
       <p className="needs-text">
@@ -42,6 +52,7 @@ export function NeedsPanel({ task, needs }: Props) {
           {needs.problem}
         </Alert>
       )}
+      <Findings findings={checked?.findings ?? task.findings ?? []} check={checked} />
       {machine.data && <MachineLine machine={machine.data} />}
       <div className="buttons">
         {machine.data?.has_screen && <ScreenButtons machine={machine.data} />}
@@ -50,6 +61,7 @@ export function NeedsPanel({ task, needs }: Props) {
           {say.checkAgain}
         </Button>
         {version.data && needs.actions.includes('finalize') && <FinalizeButton version={version.data} />}
+        {version.data && needs.actions.includes('finalize_anyway') && <FinalizeAnywayButton version={version.data} />}
         <TaskButtons task={task} />
       </div>
     </div>
