@@ -3,6 +3,7 @@
 fn main() {
     let sources = [
         "wire",
+        "device",
         "serve",
         "ext",
         "ext_disk",

@@ -320,6 +320,7 @@ static void extent_end(struct extents *extents)
 {
     if (extents->length == 0)
         return;
+    device_share(extents->physical * fs->blocksize, extents->length * fs->blocksize);
     put_u64(extents->logical * fs->blocksize);
     put_u64(extents->physical * fs->blocksize);
     put_u64(extents->length * fs->blocksize);

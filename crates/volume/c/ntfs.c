@@ -346,6 +346,7 @@ int put_runs(const ntfs_attr *data)
         uint64_t start = (uint64_t)run->vcn * cluster, length = (uint64_t)run->length * cluster;
         if (start >= known)
             break; /* Was never written: reads as zero. */
+        device_share((uint64_t)run->lcn * cluster, length);
         put_u64(start);
         put_u64((uint64_t)run->lcn * cluster);
         put_u64(length < known - start ? length : known - start);

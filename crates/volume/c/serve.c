@@ -55,6 +55,13 @@ static int read_request(const struct file_system *files, struct request *request
     return files->read(node, stream, length, offset, count);
 }
 
+static int close_all(const struct file_system *files)
+{
+    int result = files->close();
+    device_flush();
+    return result;
+}
+
 static int serve(const struct file_system *files, struct request *request)
 {
     switch (request->operation) {
@@ -69,7 +76,7 @@ static int serve(const struct file_system *files, struct request *request)
     case SIZE: return files->size(request);
     case WRITE: return files->write(request);
     case GROW: return files->grow();
-    case CLOSE: return files->close();
+    case CLOSE: return close_all(files);
     default: _exit(BAD_MESSAGE);
     }
 }

@@ -1,4 +1,4 @@
-/* Messages, the answer that is being made, and the disk as the parent shows it. See wire.h. */
+/* Messages, and the answer that is being made. See wire.h. */
 #include "wire.h"
 
 #include <errno.h>
@@ -8,13 +8,6 @@
 
 #define SOCKET 0
 
-/* Small reads are of pages that are kept; a page is at the place its number says, so nothing is searched. 32 MiB. */
-#define PAGE 4096u
-#define PAGES 8192u
-/* Pages read at once when one is missing. */
-#define STROKE 4u
-/* Longer reads are of content or of whole tables: they go past the pages. */
-#define DIRECT (128u << 10)
 #define OUTGOING (256u << 10)
 
 static uint8_t outgoing[OUTGOING];
@@ -24,9 +17,6 @@ static uint8_t *answer;
 static size_t answer_length, answer_room;
 static char **texts;
 static size_t texts_count;
-static uint64_t size;
-static uint8_t *pages;
-static uint64_t *page_numbers; /* one more than the number: 0 is an empty place */
 
 void *memory(size_t length)
 {
@@ -242,17 +232,7 @@ void wire_error(enum failure kind, const char *text)
     flush();
 }
 
-void device_size_set(uint64_t bytes)
-{
-    size = bytes;
-}
-
-uint64_t device_size(void)
-{
-    return size;
-}
-
-static void ask(uint64_t offset, void *bytes, uint32_t length)
+void wire_ask(uint64_t offset, void *bytes, uint32_t length)
 {
     uint32_t got;
     send_head(12, 'r');
@@ -265,74 +245,9 @@ static void ask(uint64_t offset, void *bytes, uint32_t length)
     read_all(bytes, length);
 }
 
-static uint8_t *page(uint64_t number)
+void wire_tell(uint64_t offset, const void *bytes, uint32_t length)
 {
-    return pages + (size_t)(number % PAGES) * PAGE;
-}
-
-static void load(uint64_t number)
-{
-    static uint8_t stroke[STROKE * PAGE];
-    uint64_t first = number - number % STROKE;
-    uint64_t start = first * PAGE;
-    uint64_t length = size - start < sizeof stroke ? size - start : sizeof stroke;
-    memset(stroke, 0, sizeof stroke);
-    ask(start, stroke, (uint32_t)length);
-    for (unsigned i = 0; i < STROKE; i++) {
-        memcpy(page(first + i), stroke + i * PAGE, PAGE);
-        page_numbers[(first + i) % PAGES] = first + i + 1;
-    }
-}
-
-int device_read(uint64_t offset, void *bytes, size_t length)
-{
-    uint8_t *to = bytes;
-    if (offset > size || length > size - offset)
-        return -1;
-    if (!pages) {
-        pages = memory((size_t)PAGES * PAGE);
-        page_numbers = memory(PAGES * sizeof *page_numbers);
-        memset(page_numbers, 0, PAGES * sizeof *page_numbers);
-    }
-    while (length > 0) {
-        uint64_t number = offset / PAGE;
-        size_t part = PAGE - offset % PAGE;
-        if (length >= DIRECT) {
-            part = length < (1u << 20) ? length : (1u << 20);
-            ask(offset, to, (uint32_t)part);
-        } else {
-            part = part < length ? part : length;
-            if (page_numbers[number % PAGES] != number + 1)
-                load(number);
-            memcpy(to, page(number) + offset % PAGE, part);
-        }
-        to += part;
-        offset += part;
-        length -= part;
-    }
-    return 0;
-}
-
-void device_write(uint64_t offset, const void *bytes, size_t length)
-{
-    const uint8_t *from = bytes;
-    if (offset > size || length > size - offset)
-        _exit(BAD_MESSAGE);
-    while (length > 0) {
-        size_t part = length < (1u << 20) ? length : (1u << 20);
-        send_head((uint32_t)part + 8, 'w');
-        send_bytes(&offset, 8);
-        send_bytes(from, part);
-        for (size_t done = 0; pages && done < part;) {
-            uint64_t number = (offset + done) / PAGE;
-            size_t inside = (offset + done) % PAGE;
-            size_t here = PAGE - inside < part - done ? PAGE - inside : part - done;
-            if (page_numbers[number % PAGES] == number + 1)
-                memcpy(page(number) + inside, from + done, here);
-            done += here;
-        }
-        from += part;
-        offset += part;
-        length -= part;
-    }
+    send_head(length + 8, 'w');
+    send_bytes(&offset, 8);
+    send_bytes(bytes, length);
 }

@@ -56,9 +56,17 @@ int answer_is_full(void);
 void wire_answer(void);
 void wire_error(enum failure kind, const char *text);
 
-/* The disk, from the first byte of the file system on. 0: done. */
+/* Has the parent read and write the disk; at most 1 MiB. */
+void wire_ask(uint64_t offset, void *bytes, uint32_t length);
+void wire_tell(uint64_t offset, const void *bytes, uint32_t length);
+
+/* device.c: the disk, from the first byte of the file system on. Reading 0: done. What is written reaches the parent when its
+ * page is needed, or by flushing. */
 int device_read(uint64_t offset, void *bytes, size_t length);
 void device_write(uint64_t offset, const void *bytes, size_t length);
+void device_flush(void);
+/* The parent itself reads or writes here next: it must find what was written, and what is kept may become old. */
+void device_share(uint64_t offset, uint64_t length);
 void device_size_set(uint64_t size);
 uint64_t device_size(void);
 

@@ -265,19 +265,21 @@ struct Pouring<'a> {
 impl Pouring<'_> {
     /// Bytes of the stream from `offset` on: data where there is, and zeros.
     fn pour(&mut self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        buffer.fill(0);
         let end = offset + buffer.len() as u64;
-        let mut before = 0;
+        let (mut before, mut filled) = (0, 0);
         for range in &self.content.ranges {
             let (from, to) = (range.start.max(offset), range.end.min(end));
             if from < to {
-                let part = &mut buffer[(from - offset) as usize..(to - offset) as usize];
+                buffer[filled..(from - offset) as usize].fill(0);
+                filled = (to - offset) as usize;
+                let part = &mut buffer[(from - offset) as usize..filled];
                 self.contents.read(self.content, before + (from - range.start), part)?;
                 self.hasher.update(part);
                 self.poured += to - from;
             }
             before += range.end - range.start;
         }
+        buffer[filled..].fill(0);
         Ok(())
     }
 }

@@ -268,7 +268,8 @@ impl Files {
         request.u8(filling.compressed.into());
         let mut answer = self.process.ask(request)?;
         let map = self.map_from(&mut answer)?;
-        let mut buffer = vec![0; STROKE];
+        let stroke = filling.size.max(self.block).min(STROKE as u64);
+        let mut buffer = vec![0; stroke as usize];
         if map.direct {
             for piece in &map.pieces {
                 self.fill_piece(piece, filling.size, filling.content, &mut buffer)?;
@@ -276,8 +277,8 @@ impl Files {
             return Ok(());
         }
         for range in filling.ranges {
-            for at in (range.start..range.end).step_by(STROKE) {
-                let part = &mut buffer[..(range.end - at).min(STROKE as u64) as usize];
+            for at in (range.start..range.end).step_by(buffer.len()) {
+                let part = &mut buffer[..(range.end - at).min(stroke) as usize];
                 (filling.content)(at, part)?;
                 let mut request = Request::new(wire::WRITE);
                 request.u64(node).bytes(&name).u64(at).bytes(part);
@@ -295,8 +296,9 @@ impl Files {
         content: &mut dyn FnMut(u64, &mut [u8]) -> Result<()>,
         buffer: &mut [u8],
     ) -> Result<()> {
-        for done in (0..piece.length).step_by(STROKE) {
-            let part = &mut buffer[..(piece.length - done).min(STROKE as u64) as usize];
+        let stroke = buffer.len() as u64;
+        for done in (0..piece.length).step_by(buffer.len()) {
+            let part = &mut buffer[..(piece.length - done).min(stroke) as usize];
             let there = size.saturating_sub(piece.logical + done).min(part.len() as u64) as usize;
             let (inside, beyond) = part.split_at_mut(there);
             beyond.fill(0);

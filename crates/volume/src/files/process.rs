@@ -6,7 +6,7 @@
 //!    └─── 'a' │ 'e' ────┘           silence, too long, nonsense, a crash ──▶ ended, with a text that says so
 //! ```
 
-use std::io::{ErrorKind as IoKind, Read, Write};
+use std::io::{BufReader, ErrorKind as IoKind, Read, Write};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -28,6 +28,8 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// Most bytes of the disk that it asks for, or writes, at once.
 const STROKE: usize = 1 << 20;
 const TEXT_LIMIT: usize = 4096;
+/// What it says is read in strokes of this many bytes.
+const HEARD: usize = 256 << 10;
 /// `main.rs` could not give up its rights; `c/wire.h` has the others.
 const NOT_LOCKED: i32 = 5;
 
@@ -89,7 +91,8 @@ impl Shown {
 pub(super) struct Process {
     pub shown: Shown,
     child: Child,
-    socket: UnixStream,
+    /// What it says; requests and bytes of the disk are written past the buffer.
+    socket: BufReader<UnixStream>,
     /// Set by the first failure of the process itself.
     ended: bool,
     buffer: Vec<u8>,
@@ -117,7 +120,13 @@ impl Process {
             .stderr(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        Ok(Self { shown, child, socket, ended: false, buffer: Vec::new() })
+        Ok(Self {
+            shown,
+            child,
+            socket: BufReader::with_capacity(HEARD, socket),
+            ended: false,
+            buffer: Vec::new(),
+        })
     }
 
     /// Sends a request and serves the disk until it is answered.
@@ -137,7 +146,7 @@ impl Process {
     /// The inner result is what the process said; the outer error is that there is no talking to it any more.
     fn converse(&mut self, message: &[u8]) -> std::result::Result<Result<Answer>, Ended> {
         let started = Instant::now();
-        self.socket.write_all(message)?;
+        self.socket.get_mut().write_all(message)?;
         loop {
             if started.elapsed() > LONGEST {
                 return Err(Ended::TooLong);
@@ -171,7 +180,7 @@ impl Process {
         self.buffer.resize(4 + length as usize, 0);
         self.buffer[..4].copy_from_slice(&length.to_le_bytes());
         self.shown.read(&mut self.buffer[4..], offset).map_err(Ended::Disk)?;
-        Ok(self.socket.write_all(&self.buffer)?)
+        Ok(self.socket.get_mut().write_all(&self.buffer)?)
     }
 
     fn serve_write(&mut self, length: usize) -> std::result::Result<(), Ended> {
