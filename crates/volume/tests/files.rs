@@ -375,6 +375,7 @@ fn the_volume_of_the_system_is_found_among_partitions() {
     let image = Image::new(Made::Ext4, 16 * MIB, None);
     image.change(|files| {
         let root = files.root();
+        files.make(Making { parent: root, name: b"usr", kind: &Kind::Folder }).unwrap();
         let etc = files.make(Making { parent: root, name: b"etc", kind: &Kind::Folder }).unwrap();
         files.make(Making { parent: etc, name: b"os-release", kind: &Kind::File }).unwrap();
     });
