@@ -25,6 +25,8 @@ pub(super) struct Edits {
     pub room: Room,
     /// The security cell of each descriptor.
     pub descriptors: BTreeMap<Vec<u8>, u32>,
+    /// Security cells came or went.
+    pub new_ring: bool,
 }
 
 impl Edits {
@@ -33,7 +35,7 @@ impl Edits {
         for at in hive.security.keys() {
             descriptors.entry(hive.cells.descriptor(*at)?.to_vec()).or_insert(*at);
         }
-        Ok(Self { room: Room::of(&hive.cells)?, descriptors })
+        Ok(Self { room: Room::of(&hive.cells)?, descriptors, new_ring: false })
     }
 }
 
@@ -84,7 +86,10 @@ impl Editor<'_> {
         let count = count.map_err(|_| corrupt("a value is too long for a registry hive"))?;
         let mut list = Vec::new();
         for segment in data.chunks(SEGMENT) {
-            list.extend(self.add(segment)?.to_le_bytes());
+            // The last one has room for a whole segment too, as in hives that Windows wrote; hivex counts on it.
+            let at = self.room.take(self.cells, SEGMENT)?;
+            self.cells.put(at, 0, segment)?;
+            list.extend(at.to_le_bytes());
         }
         let list = self.add(&list)?;
         let lead = [b"db".as_slice(), &count.to_le_bytes(), &list.to_le_bytes(), &[0; 4]].concat();
@@ -329,6 +334,7 @@ impl Hive {
                 let at = self.editor()?.add(&cell)?;
                 if let Some(edits) = &mut self.edits {
                     edits.descriptors.insert(descriptor.into(), at);
+                    edits.new_ring = true;
                 }
                 at
             }
@@ -351,10 +357,11 @@ impl Hive {
         }
         let descriptor = self.cells.descriptor(at)?.to_vec();
         self.security.remove(&at);
-        if let Some(edits) = &mut self.edits
-            && edits.descriptors.get(&descriptor) == Some(&at)
-        {
-            edits.descriptors.remove(&descriptor);
+        if let Some(edits) = &mut self.edits {
+            edits.new_ring = true;
+            if edits.descriptors.get(&descriptor) == Some(&at) {
+                edits.descriptors.remove(&descriptor);
+            }
         }
         self.editor()?.remove(at)
     }
@@ -377,17 +384,14 @@ impl Hive {
         Ok(bytes)
     }
 
-    /// Links the security cells into a ring, and says in each how many keys have it.
+    /// Says in each security cell how many keys have it, and links them into a ring, if it is another than it was.
     fn chain_security(&mut self) -> Result<()> {
         let ring: Vec<(u32, u32)> = self.security.iter().map(|(at, count)| (*at, *count)).collect();
         for (index, (at, count)) in ring.iter().enumerate() {
-            let next = ring[(index + 1) % ring.len()].0;
-            let before = ring[(index + ring.len() - 1) % ring.len()].0;
-            for (field, new) in [(sk::NEXT, next), (sk::BEFORE, before), (sk::COUNT, *count)] {
-                // A cell that says so already stays untouched.
-                if u32_at(self.cells.cell(*at)?, field)? != new {
-                    self.cells.put_u32(*at, field, new)?;
-                }
+            self.cells.put_u32(*at, sk::COUNT, *count)?;
+            if self.edits.as_ref().is_some_and(|edits| edits.new_ring) {
+                self.cells.put_u32(*at, sk::NEXT, ring[(index + 1) % ring.len()].0)?;
+                self.cells.put_u32(*at, sk::BEFORE, ring[(index + ring.len() - 1) % ring.len()].0)?;
             }
         }
         Ok(())

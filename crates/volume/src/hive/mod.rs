@@ -20,6 +20,8 @@ mod difference;
 mod edit;
 mod exclude;
 mod list;
+mod log;
+mod marvin;
 mod merge;
 mod name;
 mod path_list;

@@ -39,8 +39,7 @@ pub(super) mod nk {
     pub const NAME_LENGTH: usize = 72;
     pub const CLASS_LENGTH: usize = 74;
     pub const NAME: usize = 76;
-    /// Flags: the root, a link to another key, a name in one byte a unit.
-    pub const ROOT: u16 = 4;
+    /// Flags: a link to another key, a name in one byte a unit.
     pub const LINK: u16 = 0x10;
     pub const NARROW: u16 = 0x20;
 }

@@ -99,17 +99,4 @@ impl Room {
         put(&mut cells.bytes, base::SIZE, &((size + bin) as u32).to_le_bytes())?;
         self.free(cells, (size + BIN_HEADER) as u32, (bin - BIN_HEADER) as u32)
     }
-
-    /// Whether this agrees with what the cells say: for tests.
-    #[cfg(test)]
-    pub fn is_of(&self, cells: &Cells) -> bool {
-        let mut free = BTreeMap::new();
-        each_cell(cells, |at, length| {
-            if length > 0 {
-                free.insert(at, length.unsigned_abs());
-            }
-        })
-        .is_ok()
-            && free == self.by_place
-    }
 }
