@@ -17,7 +17,7 @@ use shale_model::{
     UserFacts, VersionFacts, VersionState,
 };
 use shale_task::{Ending, State, StepState, Summary};
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -47,23 +47,24 @@ pub fn job_on(open: &[TaskRow], layer: Uuid) -> Option<&TaskRow> {
     open.iter().find(|task| task.layer_id == Some(layer) && claims_layer(&task.kind))
 }
 
-/// What uses a version: tasks that read it, machines that start from it.
-fn users_of(open: &[TaskRow], version: Uuid) -> Vec<String> {
-    let uses = |task: &TaskRow| {
-        let reads = matches!(task.kind.as_str(), "export_version" | "verify_version")
-            && task.version_id == Some(version);
-        let base = task.input.get("base_version_id").and_then(|id| id.as_str());
-        let starts = task.kind == "add_version" && base == Some(version.to_string().as_str());
-        match (reads, starts) {
-            (_, true) => {
-                let machine = task.input.get("machine_name").and_then(|name| name.as_str()).unwrap_or("?");
-                Some(format!("the packaging machine '{machine}'"))
-            }
-            (true, _) => Some(format!("the task \"{}\"", task.title.trim_end_matches('.'))),
-            _ => None,
+/// The version that a task uses, because it reads it or its machine starts from it; and how people are told.
+fn use_of(task: &TaskRow) -> Option<(Uuid, String)> {
+    let told = |name: &str| task.input.get(name).and_then(|value| value.as_str());
+    match task.kind.as_str() {
+        "export_version" | "verify_version" => {
+            Some((task.version_id?, format!("the task \"{}\"", task.title.trim_end_matches('.'))))
         }
-    };
-    open.iter().filter_map(uses).collect()
+        "add_version" => {
+            let base = Uuid::parse_str(told("base_version_id")?).ok()?;
+            Some((base, format!("the packaging machine '{}'", told("machine_name").unwrap_or("?"))))
+        }
+        _ => None,
+    }
+}
+
+/// What uses a version.
+fn users_of(open: &[TaskRow], version: Uuid) -> Vec<String> {
+    open.iter().filter_map(use_of).filter(|(used, _)| *used == version).map(|(_, user)| user).collect()
 }
 
 /// Everything that many views need, read once.
@@ -78,41 +79,50 @@ impl Scene {
         Ok(Self { open: TaskRow::open(tx).await? })
     }
 
-    /// What is known of a layer.
+    /// What is known of a layer with these versions.
     pub fn layer_facts(&self, layer: &LayerRow, versions: &[VersionMark]) -> LayerFacts {
         let deployable = versions.iter().filter(|v| v.state == VersionState::Deployable).count();
-        let users = versions.iter().flat_map(|version| users_of(&self.open, version.id));
+        self.facts_of(layer, deployable, versions.iter().map(|version| version.id))
+    }
+
+    /// The same, where no other of its versions can be in use than these.
+    fn facts_of(
+        &self,
+        layer: &LayerRow,
+        deployable_versions: usize,
+        versions: impl Iterator<Item = Uuid>,
+    ) -> LayerFacts {
         LayerFacts {
             name: layer.name.clone(),
-            deployable_versions: deployable,
+            deployable_versions,
             open_job: job_on(&self.open, layer.id).map(|task| task.title.clone()),
-            used_by: users.collect(),
+            used_by: versions.flat_map(|version| users_of(&self.open, version)).collect(),
         }
     }
 
     /// A layer as people see it.
     pub async fn layer(&self, tx: &mut Tx, layer: LayerRow) -> Result<api::Layer> {
-        let versions = VersionRow::marks(tx, &[layer.id]).await?;
         let sums = LayerSums::of(tx, layer.id).await?.ok_or_else(|| Error::not_found("layer", layer.id))?;
-        Ok(self.layer_of(layer, sums, &versions))
+        let used = self.used(tx).await?;
+        Ok(self.layer_of(layer, sums, &used))
     }
 
     /// Layers in their order, as people see them.
     pub async fn layers(&self, tx: &mut Tx, layers: Vec<ListedLayer>) -> Result<Vec<api::Layer>> {
-        let ids: Vec<Uuid> = layers.iter().map(|listed| listed.layer.id).collect();
-        let mut of_layer: HashMap<Uuid, Vec<VersionMark>> = HashMap::new();
-        for mark in VersionRow::marks(tx, &ids).await? {
-            of_layer.entry(mark.layer_id).or_default().push(mark);
-        }
-        let view = |ListedLayer { layer, sums, .. }| {
-            let versions = of_layer.get(&layer.id).map(Vec::as_slice).unwrap_or_default();
-            self.layer_of(layer, sums, versions)
-        };
+        let used = self.used(tx).await?;
+        let view = |ListedLayer { layer, sums, .. }| self.layer_of(layer, sums, &used);
         Ok(layers.into_iter().map(view).collect())
     }
 
-    fn layer_of(&self, layer: LayerRow, sums: LayerSums, versions: &[VersionMark]) -> api::Layer {
-        let facts = self.layer_facts(&layer, versions);
+    /// The versions that something uses.
+    async fn used(&self, tx: &mut Tx) -> Result<Vec<VersionMark>> {
+        let ids: BTreeSet<Uuid> = self.open.iter().filter_map(use_of).map(|(version, _)| version).collect();
+        VersionRow::among(tx, ids).await
+    }
+
+    fn layer_of(&self, layer: LayerRow, sums: LayerSums, used: &[VersionMark]) -> api::Layer {
+        let of_layer = used.iter().filter(|version| version.layer_id == layer.id);
+        let facts = self.facts_of(&layer, sums.deployable as usize, of_layer.map(|version| version.id));
         let (newest_version, state) = sums.newest.unzip();
         api::Layer {
             id: layer.id,

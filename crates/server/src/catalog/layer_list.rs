@@ -39,6 +39,8 @@ pub struct LayerFilter {
 pub struct LayerSums {
     /// How many there are.
     pub versions: u32,
+    /// How many of them are deployable.
+    pub deployable: u32,
     /// The one that was made last, whatever its state: name and state.
     pub newest: Option<(String, VersionState)>,
     /// The newest that is deployable.
@@ -60,11 +62,13 @@ pub struct ListedLayer {
 }
 
 /// What is read of the sums.
-const SUMS: &str = "COALESCE(v.version_count, 0) AS version_count, n.name AS newest_name, n.state AS newest_state, \
-     d.id AS deployable_id, COALESCE(d.logical_bytes, 0) AS logical_bytes, COALESCE(v.added_bytes, 0) AS added_bytes";
+const SUMS: &str = "COALESCE(v.version_count, 0) AS version_count, COALESCE(v.deployables, 0) AS deployables, \
+     n.name AS newest_name, n.state AS newest_state, d.id AS deployable_id, \
+     COALESCE(d.logical_bytes, 0) AS logical_bytes, COALESCE(v.added_bytes, 0) AS added_bytes";
 /// Every layer with its sums, its newest version, and its newest deployable version. Ids tell ages.
 const VERSIONS: &str = " FROM layers l LEFT JOIN (SELECT layer_id AS of_layer, COUNT(*) AS version_count, \
-     SUM(added_bytes) AS added_bytes, MAX(id) AS newest, MAX(CASE WHEN state = 'deployable' THEN id END) AS deployable \
+     SUM(added_bytes) AS added_bytes, COUNT(CASE WHEN state = 'deployable' THEN id END) AS deployables, \
+     MAX(id) AS newest, MAX(CASE WHEN state = 'deployable' THEN id END) AS deployable \
      FROM versions GROUP BY layer_id) v ON v.of_layer = l.id LEFT JOIN versions n ON n.id = v.newest \
      LEFT JOIN versions d ON d.id = v.deployable";
 
@@ -77,6 +81,7 @@ fn sums(row: &SqliteRow) -> Result<LayerSums> {
     };
     Ok(LayerSums {
         versions: number("version_count")? as u32,
+        deployable: number("deployables")? as u32,
         newest: newest.zip(state),
         newest_deployable: maybe_id(row, "deployable_id")?,
         logical_bytes: number("logical_bytes")?,

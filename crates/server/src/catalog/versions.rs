@@ -42,7 +42,7 @@ pub struct VersionRow {
     pub updated_at: String,
 }
 
-/// As much of a version as its layer's view needs.
+/// As much of a version as the rules about its layer need.
 #[derive(Clone, Copy, Debug)]
 pub struct VersionMark {
     /// Id.
@@ -105,6 +105,10 @@ pub(super) fn state(row: &SqliteRow, column: &str) -> Result<VersionState> {
     let state: String = row.try_get(column)?;
     VersionState::parse(&state)
         .ok_or_else(|| Error::internal(format!("the catalog holds an unknown state {state:?}")))
+}
+
+fn mark(row: &SqliteRow) -> Result<VersionMark> {
+    Ok(VersionMark { id: id(row, "id")?, layer_id: id(row, "layer_id")?, state: state(row, "state")? })
 }
 
 fn row(row: SqliteRow) -> Result<VersionRow> {
@@ -182,24 +186,22 @@ impl VersionRow {
         rows.into_iter().map(row).collect()
     }
 
-    /// The marks of all versions of these layers, oldest first.
-    pub async fn marks(tx: &mut Tx, layers: &[Uuid]) -> Result<Vec<VersionMark>> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT layer_id, id, state FROM versions WHERE layer_id IN (");
-        let mut ids = query.separated(", ");
-        for layer in layers {
-            ids.push_bind(layer.to_string());
-        }
-        query.push(") ORDER BY layer_id, id");
-        let rows = query.build().fetch_all(&mut **tx).await?;
-        let mark = |row: &SqliteRow| {
-            Ok(VersionMark {
-                id: id(row, "id")?,
-                layer_id: id(row, "layer_id")?,
-                state: state(row, "state")?,
-            })
-        };
+    /// The marks of all versions of this layer, oldest first.
+    pub async fn marks(tx: &mut Tx, layer: Uuid) -> Result<Vec<VersionMark>> {
+        let query = "SELECT layer_id, id, state FROM versions WHERE layer_id = $1 ORDER BY id";
+        let rows = sqlx::query(query).bind(layer.to_string()).fetch_all(&mut **tx).await?;
         rows.iter().map(mark).collect()
+    }
+
+    /// The marks of those that are among these.
+    pub async fn among(tx: &mut Tx, ids: impl IntoIterator<Item = Uuid>) -> Result<Vec<VersionMark>> {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT layer_id, id, state FROM versions WHERE id IN (''");
+        for id in ids {
+            query.push(", ").push_bind(id.to_string());
+        }
+        query.push(") ORDER BY id");
+        query.build().fetch_all(&mut **tx).await?.iter().map(mark).collect()
     }
 
     /// Versions that may have a packaging machine: those being made on a connector.

@@ -176,7 +176,7 @@ pub async fn delete_layer(app: &App, actor: &Actor, id: Uuid, comment: &str) -> 
     let row = LayerRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("layer", id))?;
     let scene = Scene::read(&mut tx).await?;
     layer_free(&scene.open, id, &row.name)?;
-    let versions = VersionRow::marks(&mut tx, &[id]).await?;
+    let versions = VersionRow::marks(&mut tx, id).await?;
     permitted(&scene.layer_facts(&row, &versions).actions(), "delete")?;
     let doomed = versions.iter().map(|version| Doomed { id: version.id, state: version.state }).collect();
     for version in &versions {
