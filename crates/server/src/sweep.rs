@@ -5,7 +5,7 @@
 //! the log. A version in the repository goes only if this catalog has seen its task end: one that the catalog never
 //! heard of is what an older catalog, put back from a backup, would not know either, and is only told of.
 
-use crate::catalog::{ConnectorRow, TaskRow, VersionRow};
+use crate::catalog::{CompositionRow, ConnectorRow, TaskRow, VersionRow};
 use crate::error::{Error, Result, chain};
 use crate::world::World;
 use shale_connector::{Connector, Tag};
@@ -50,7 +50,7 @@ struct Known {
     working: HashSet<Uuid>,
     /// Those being made: a person may be at work in their machines, even if their task is stuck.
     making: HashSet<Uuid>,
-    /// All that have a row.
+    /// All that have a row, compositions too: what the repository and the platforms have of these stays.
     rows: HashSet<Uuid>,
     /// All that a task has worked on that has ended.
     ended: HashSet<Uuid>,
@@ -61,10 +61,11 @@ impl Known {
         let mut tx = world.catalog.read().await?;
         let open = TaskRow::open(&mut tx).await?;
         let making = VersionRow::with_machine(&mut tx).await?;
+        let compositions = CompositionRow::list(&mut tx).await?.into_iter().map(|row| row.id);
         Ok(Self {
             working: open.into_iter().filter_map(|task| task.version_id).collect(),
             making: making.into_iter().map(|version| version.id).collect(),
-            rows: VersionRow::ids(&mut tx).await?.into_iter().collect(),
+            rows: VersionRow::ids(&mut tx).await?.into_iter().chain(compositions).collect(),
             ended: TaskRow::ended_versions(&mut tx).await?.into_iter().collect(),
         })
     }
