@@ -28,6 +28,11 @@ pub trait Contents {
 pub struct Made(Vec<Vec<u8>>);
 
 impl Made {
+    /// What was kept at an offset.
+    pub(crate) fn bytes(&self, offset: u64) -> Option<&[u8]> {
+        self.0.get(usize::try_from(offset).ok()?).map(Vec::as_slice)
+    }
+
     /// Keeps `bytes` as the content of a file.
     pub fn keep(&mut self, bytes: Vec<u8>) -> Content {
         let (size, digest) = (bytes.len() as u64, *blake3::hash(&bytes).as_bytes());

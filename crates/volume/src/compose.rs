@@ -38,8 +38,9 @@ pub fn preview(program: &Program, disk: Arc<dyn Disk>, layers: &[Layer], watch: 
     let mut files = Files::open(program, disk.clone(), os.range.clone())?;
     let base = Tree::read(&mut files, watch)?;
     let (plan, together) = opened.planned(&mut files, &base)?;
+    let preview = opened.told(&*disk, &mut files, os, &base, &plan, &together)?;
     files.close()?;
-    opened.told(&*disk, os, &base, &plan, &together)
+    Ok(preview)
 }
 
 /// Puts `layers`, the lowest first, on the operating system that `changes` shows (a disk that may have been grown in it
@@ -52,7 +53,7 @@ pub fn compose(program: &Program, changes: &Arc<Changes>, layers: &[Layer], watc
     let mut files = Files::open_to_write(program, changes.clone(), os.range.clone())?;
     let base = Tree::read(&mut files, watch)?;
     let (plan, mut together) = opened.planned(&mut files, &base)?;
-    let preview = opened.told(&*disk, os, &base, &plan, &together)?;
+    let preview = opened.told(&*disk, &mut files, os, &base, &plan, &together)?;
     let mut contents = opened.contents();
     contents.push(&mut together.made);
     apply(&mut files, &base, &plan, &mut contents, watch)
@@ -105,6 +106,7 @@ impl<'a> Opened<'a> {
     fn told(
         &self,
         disk: &dyn Disk,
+        files: &mut Files,
         os: OsVolume,
         base: &Tree,
         plan: &Plan,
@@ -115,7 +117,7 @@ impl<'a> Opened<'a> {
             .into_iter()
             .map(|((layer, delta), stored)| (&layer.name[..], delta, stored.digest))
             .collect();
-        told(disk, os, &layers, base, plan, together)
+        told(disk, files, os, &layers, base, plan, together)
     }
 }
 

@@ -3,7 +3,8 @@
 use shale_disk::{Disk, Result};
 
 use crate::delta::{Body, Change, Delta, Item, Was};
-use crate::files::{Kind, show};
+use crate::diff::whole;
+use crate::files::{Entry, Files, Kind, show};
 use crate::free;
 use crate::merge;
 use crate::os::OsVolume;
@@ -114,6 +115,7 @@ type Named<'a> = (&'a str, &'a Delta, Digest);
 /// Tells a plan whose files are put together. `disk` is as it is before.
 pub(crate) fn told(
     disk: &dyn Disk,
+    files: &mut Files,
     os: OsVolume,
     layers: &[Named],
     base: &Tree,
@@ -138,7 +140,7 @@ pub(crate) fn told(
         Clash { path, loser: None, winner: Some(*layer), text }
     }));
     conflicts.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut warnings = stale(layers, base, plan);
+    let mut warnings = stale(files, layers, base, plan)?;
     warnings.extend(together.stayed.iter().map(|(path, why)| {
         let path = shown(path);
         let text = format!("'{path}' stays as it is in the operating system: {why}");
@@ -230,11 +232,12 @@ fn clash(conflict: &Conflict, layers: &[Named], os: &OsVolume) -> Clash {
 }
 
 /// Files that a layer replaces or removes, and that are not any more what the layer found there.
-fn stale(layers: &[Named], base: &Tree, plan: &Plan) -> Vec<Warning> {
+fn stale(files: &mut Files, layers: &[Named], base: &Tree, plan: &Plan) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
     for (path, Planned { layer, change, .. }) in &plan.changes {
         let is_below = layers[..*layer].iter().any(|(_, delta, _)| delta.changes.contains_key(path));
-        let Some(there) = base.0.get(path).and_then(Was::of).filter(|_| !is_below) else { continue };
+        let Some(entry) = base.0.get(path).filter(|_| !is_below) else { continue };
+        let Some(there) = Was::of(entry) else { continue };
         let (name, delta, _) = layers[*layer];
         let was = delta.was.get(path);
         let (verb, is_same) = match change {
@@ -243,6 +246,11 @@ fn stale(layers: &[Named], base: &Tree, plan: &Plan) -> Vec<Warning> {
             Change::Put(item) => ("replaces", brings(item) == Some(there)),
         };
         if is_same || was == Some(&there) || plan.merged.contains_key(path) {
+            continue;
+        }
+        if let Change::Put(item) = change
+            && has_content(files, entry, item)?
+        {
             continue;
         }
         let path = shown(path);
@@ -256,7 +264,27 @@ fn stale(layers: &[Named], base: &Tree, plan: &Plan) -> Vec<Warning> {
         };
         warnings.push(Warning { path: Some(path), layer: Some(*layer), text });
     }
-    warnings
+    Ok(warnings)
+}
+
+/// Longest file that is read to see whether it is the same with another time.
+const READ: u64 = 1 << 20;
+
+/// Whether a file on the disk has the content that an item brings.
+fn has_content(files: &mut Files, entry: &Entry, item: &Item) -> Result<bool> {
+    let content = match &item.body {
+        Body::New(streams) => streams.get(&b""[..]),
+        Body::Filled(streams) => streams.get(&b""[..]).and_then(Option::as_ref),
+        _ => None,
+    };
+    let Some(content) = content.filter(|content| content.length() == content.size && content.size <= READ)
+    else {
+        return Ok(false);
+    };
+    if entry.kind != Kind::File || Was::of(entry).is_none_or(|was| was.size != content.size) {
+        return Ok(false);
+    }
+    Ok(*blake3::hash(&whole(files, entry)?).as_bytes() == content.digest)
 }
 
 /// What is there once an item is put, as far as that is known.

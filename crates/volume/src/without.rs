@@ -13,19 +13,23 @@ use std::sync::Arc;
 
 use shale_disk::{Disk, Error, ErrorKind, FileDisk, Result, Watch};
 
-use crate::apply::apply;
+use crate::apply::{Contents, apply};
 use crate::changes::Changes;
 use crate::compose::Layer;
 use crate::delta::{Body, Change, Delta, Item};
 use crate::diff::{self, Compared};
 use crate::files::{Files, Kind, Program, show};
 use crate::known::Known;
+use crate::merge::dpkg;
 use crate::os::{OsVolume, os_volume};
 use crate::outside::{differing, inside};
 use crate::plan::{Plan, plan};
 use crate::stored::{Stored, Writer};
 use crate::together::{Together, put_together};
 use crate::tree::{Tree, split};
+
+/// dpkg's list of packages.
+const PACKAGES: &[u8] = b"var/lib/dpkg/status";
 
 /// An operating system's new state.
 pub struct Without {
@@ -60,7 +64,7 @@ pub fn without(
     watch: Watch,
 ) -> Result<Without> {
     let os = one_volume(program, states)?;
-    let (brought, _) = platform.open(&os)?;
+    let (brought, mut brought_content) = platform.open(&os)?;
     let all = 0..states.now.size();
     let changed_inside = changed.map(|changed| inside(changed, &os.range));
     let mut before = Files::open(program, states.composed.clone(), os.range.clone())?;
@@ -76,7 +80,8 @@ pub fn without(
     let parted = part(delta, &brought, &old);
     let mut plan = plan(&[&parted.kept], &old);
     let mut together = put_together(&mut plan, &mut files, &old, &mut [&mut stored], true)?;
-    let conflicts = told(&parted, &plan, &together);
+    let mut conflicts = told(&parted, &plan, &together);
+    conflicts.extend(lacking(&plan, &together, &brought, &mut brought_content)?);
     apply(&mut files, &old, &plan, &mut [&mut stored, &mut together.made], watch)?;
     files.close()?;
     let changed = changed.unwrap_or(std::slice::from_ref(&all));
@@ -85,6 +90,31 @@ pub fn without(
     })?;
     let left_out = parted.left_out.iter().map(|path| format!("/{}", show(path))).collect();
     Ok(Without { changes, left_out, conflicts })
+}
+
+/// Packages that need one which only the platform layer has.
+fn lacking(plan: &Plan, together: &Together, brought: &Delta, content: &mut Stored) -> Result<Vec<String>> {
+    let item = |change: Option<&Change>| match change {
+        Some(Change::Put(item)) => Some(item.body.clone()),
+        _ => None,
+    };
+    let merged = plan.changes.get(PACKAGES).filter(|_| plan.merged.contains_key(PACKAGES));
+    let (Some(Body::New(streams)), Some(Body::Merged { difference, .. })) =
+        (item(merged.map(|planned| &planned.change)), item(brought.changes.get(PACKAGES)))
+    else {
+        return Ok(Vec::new());
+    };
+    let Some(list) = streams.get(&b""[..]).and_then(|list| together.made.bytes(list.offset)) else {
+        return Ok(Vec::new());
+    };
+    let mut bytes = vec![0; difference.size as usize];
+    content.read(&difference, 0, &mut bytes)?;
+    let told = |(package, needed): (String, String)| {
+        format!(
+            "the package '{package}' needs '{needed}', which only the platform layer has: install it in the operating system, too"
+        )
+    };
+    Ok(dpkg::lacking(list, &bytes)?.into_iter().map(told).collect())
 }
 
 /// The volume of the operating system, which is at the same place in all states.

@@ -37,6 +37,7 @@ fn two_layers_that_add_users_and_packages_are_put_together_and_files_have_their_
             guest.put("etc/shells", &format!("/bin/sh\n/bin/{name}\n"));
             guest.put_as(&format!("srv/{name}/data"), name, 100);
             guest.put("usr/lib/shared.so", "the same library");
+            guest.put("etc/environment", &format!("PATH=/bin:/opt/{name}\n"));
             let packages = [package("app", "1"), package("libc6", "1"), package(name, "1")].concat();
             guest.put("var/lib/dpkg/status", &packages);
         })
@@ -56,6 +57,7 @@ fn two_layers_that_add_users_and_packages_are_put_together_and_files_have_their_
     );
     assert_eq!(text(&image, "etc/group"), format!("{GROUP}web:x:100:\ndb:x:101:\n"));
     assert_eq!(text(&image, "etc/shells"), "/bin/sh\n/bin/web\n/bin/db\n");
+    assert_eq!(text(&image, "etc/environment"), "PATH=/bin:/opt/web:/opt/db\n", "a list that is new in both");
     assert_eq!(read(&image, "srv/web/data").unwrap(), ("web".to_owned(), 100));
     assert_eq!(read(&image, "srv/db/data").unwrap(), ("db".to_owned(), 101));
     let status = text(&image, "var/lib/dpkg/status");
@@ -105,6 +107,8 @@ fn a_platform_layer_of_an_older_version_works_with_a_newer_one_and_warns_where_f
     let newer = machine(&os, |guest| {
         guest.put("usr/bin/app", "version two");
         guest.put("opt/agent/readme", "somebody else's");
+        guest.put("opt/agent/agent", "agent");
+        guest.touch("opt/agent/agent");
         guest.put("var/lib/dpkg/status", &(package("app", "2") + &package("libc6", "2")));
     });
     let (image, told) = composed(&newer, std::slice::from_ref(&platform));
@@ -185,7 +189,8 @@ fn a_version_made_with_a_platform_layer_has_nothing_of_it() {
         guest.put("opt/agent/log", "started");
         guest.put("srv/new", "new");
         guest.remove("etc/shells");
-        let status = [package("app", "2"), package("libc6", "1"), package("agent", "2"), package("web", "1")];
+        let web = package("web", "1").replace("Version", "Depends: agent (>= 1), libc6\nVersion");
+        let status = [package("app", "2"), package("libc6", "1"), package("agent", "2"), web];
         guest.put("var/lib/dpkg/status", &status.concat());
     });
     let (image, done) = taken_away(&os, &platform, &given, &now);
@@ -193,16 +198,18 @@ fn a_version_made_with_a_platform_layer_has_nothing_of_it() {
     assert_eq!(text(&image, "usr/bin/app"), "version two");
     assert_eq!(text(&image, "srv/new"), "new");
     assert_eq!(read(&image, "etc/shells"), None);
-    let expected = [package("app", "2"), package("libc6", "1"), package("web", "1")].concat();
-    assert_eq!(text(&image, "var/lib/dpkg/status"), expected);
+    let status = text(&image, "var/lib/dpkg/status");
+    let packages: Vec<&str> = status.lines().filter_map(|line| line.strip_prefix("Package: ")).collect();
+    assert_eq!(packages, ["app", "libc6", "web"]);
     for gone in ["opt/agent/agent", "opt/agent/log", "usr/bin/agentctl"] {
         assert_eq!(read(&image, gone), None, "{gone}");
     }
     assert_eq!(done.left_out, ["/opt/agent/agent", "/opt/agent/log"]);
     assert_eq!(text(&image, "etc/motd"), "changed by a person");
-    assert_eq!(done.conflicts.len(), 2, "{:?}", done.conflicts);
+    assert_eq!(done.conflicts.len(), 3, "{:?}", done.conflicts);
     assert!(done.conflicts[0].contains("'/etc/motd'"), "{:?}", done.conflicts);
     assert!(done.conflicts[1].contains("agent:amd64"), "{:?}", done.conflicts);
+    assert!(done.conflicts[2].contains("the package 'web' needs 'agent'"), "{:?}", done.conflicts);
 
     let (again, told) = composed(&image, &[platform]);
     assert_eq!(text(&again, "opt/agent/agent"), "agent 1");

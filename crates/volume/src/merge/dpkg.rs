@@ -8,9 +8,11 @@
 //! - [`Diversions`]: three lines each (what is diverted, to where, by which package), known by the first.
 //! - [`Overrides`], of owners and modes: known by the path, which is the fourth field to the end.
 
+use std::collections::BTreeSet;
+
 use shale_disk::{Error, ErrorKind, Result};
 
-use super::records::{Form, Records, lines};
+use super::records::{Form, Records, lines, put_by};
 
 /// Paragraphs known by `Package` and `Architecture`.
 pub struct Packages;
@@ -72,6 +74,50 @@ impl Form for Overrides {
     }
 }
 
+/// Packages of the list `status` that need one which is not in it, and which `difference` (of another layer) would bring: the two
+/// names.
+pub fn lacking(status: &[u8], difference: &[u8]) -> Result<Vec<(String, String)>> {
+    let there = Packages.parse(status)?;
+    let brought = put_by(difference)?;
+    let names = |records: &Records| -> BTreeSet<Vec<u8>> {
+        records.iter().flat_map(|(_, text)| provided(text)).collect()
+    };
+    let (there_names, brought_names) = (names(&there), names(&brought));
+    let mut lacking = Vec::new();
+    for (_, paragraph) in &there {
+        let lines: Vec<&[u8]> = paragraph.split(|byte| *byte == b'\n').collect();
+        let needs = [&b"Depends:"[..], b"Pre-Depends:"].into_iter().filter_map(|name| field(&lines, name));
+        for need in needs.flat_map(|needs| needs.split(|byte| *byte == b',')) {
+            let alternatives: Vec<Vec<u8>> = need.split(|byte| *byte == b'|').map(bare).collect();
+            let found = alternatives.iter().find(|name| brought_names.contains(*name));
+            if let (Some(found), false) = (found, alternatives.iter().any(|name| there_names.contains(name)))
+            {
+                let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+                lacking.push((text(field(&lines, b"Package:").unwrap_or_default()), text(found)));
+            }
+        }
+    }
+    Ok(lacking)
+}
+
+/// The name of an installed package, and what it stands for.
+fn provided(paragraph: &[u8]) -> Vec<Vec<u8>> {
+    let lines: Vec<&[u8]> = paragraph.split(|byte| *byte == b'\n').collect();
+    if !field(&lines, b"Status:").is_some_and(|status| status.ends_with(b" installed")) {
+        return Vec::new();
+    }
+    let provides = field(&lines, b"Provides:").unwrap_or_default();
+    let provides = provides.split(|byte| *byte == b',').filter(|name| !name.is_empty());
+    field(&lines, b"Package:").into_iter().chain(provides).map(bare).collect()
+}
+
+/// A package's name without version and architecture.
+fn bare(name: &[u8]) -> Vec<u8> {
+    let name = name.trim_ascii();
+    let end = name.iter().position(|byte| matches!(byte, b' ' | b'(' | b':')).unwrap_or(name.len());
+    name[..end].to_vec()
+}
+
 fn paragraphs(file: &[u8], key: impl Fn(&[&[u8]]) -> Option<Vec<u8>>) -> Result<Records> {
     let mut records = Records::new();
     let mut paragraph: Vec<&[u8]> = Vec::new();
@@ -127,6 +173,24 @@ mod tests {
             merged(&Packages, &one("1"), &one("2"), &one("3")),
             (one("2"), vec!["a:amd64".to_owned()])
         );
+    }
+
+    #[test]
+    fn a_package_that_needs_one_of_another_layer_is_found() {
+        let needs = |name: &str, needs: &str| {
+            status(&[(name, "1")]).replace("\nVersion", &format!("\nDepends: {needs}\nVersion"))
+        };
+        let platforms = status(&[("lib", "1"), ("tool", "1")])
+            + &status(&[("x", "1")]).replace("Version", "Provides: virtual (= 1)\nVersion");
+        let difference = Packages.difference(b"", platforms.as_bytes(), false).unwrap();
+        let list = [
+            needs("a", "libc6 (>= 2), lib:any (>= 1) | other"),
+            needs("b", "tool | c"),
+            needs("c", "virtual, unknown"),
+        ];
+        let found = lacking(list.concat().as_bytes(), &difference).unwrap();
+        let found: Vec<_> = found.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+        assert_eq!(found, [("a", "lib"), ("c", "virtual")]);
     }
 
     #[test]

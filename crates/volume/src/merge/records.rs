@@ -106,6 +106,13 @@ fn put(records: &Records, to: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// The records that a difference puts.
+pub fn put_by(difference: &[u8]) -> Result<Records> {
+    let mut rest = difference;
+    take(&mut rest)?;
+    take(&mut rest)
+}
+
 fn take(from: &mut &[u8]) -> Result<Records> {
     let mut records = Records::new();
     for _ in 0..number(from)? {

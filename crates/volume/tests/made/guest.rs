@@ -99,6 +99,12 @@ impl Guest<'_> {
         self.files.describe(node, parent, &facts, &entry.attributes).unwrap();
     }
 
+    /// Gives a file another time.
+    pub fn touch(&mut self, path: &str) {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.describe(self.node(path), self.node(folder), 0o644, 0, 1_234_567_890);
+    }
+
     pub fn remove(&mut self, path: &str) {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         self.files.remove(self.node(folder), name.as_bytes()).unwrap();
