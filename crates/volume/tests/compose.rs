@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use made::forest::{Forest, file, folder, forest_of, plant, plant_over, states};
 use made::guest::{
-    GROUP, PASSWD, captured, composed, copy, edit, layer, linux, machine, package, read, text,
+    GROUP, PASSWD, captured, composed, copy, edit, layer, linux, machine, package, read, taken_away, text,
 };
 use made::{Image, MIB, Made, changed_blocks, comparable, go_on, program, run};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ use shale_volume::delta::{Change, Delta};
 use shale_volume::known::Known;
 use shale_volume::os::os_volume;
 use shale_volume::stored::Writer;
-use shale_volume::without::{States, Without, without};
+use shale_volume::without::{States, without};
 
 /// The chain of texts of an error.
 fn said(e: &dyn std::error::Error) -> String {
@@ -153,18 +153,6 @@ fn what_is_made_on_top_of_another_layer_is_no_conflict_with_it() {
     assert_eq!(conflicts.len(), 2, "{conflicts:?}");
     assert_eq!(conflicts[0], "'other' and 'above' both change '/opt/below/conf': that of 'above' is taken");
     assert!(conflicts[1].contains("'/opt/below/tool', which this operating system does not have"));
-}
-
-/// What is left of `now`, and what was said.
-fn taken_away(os: &Image, platform: &Layer, composed: &Image, now: &Image) -> (Image, Without) {
-    let states = States { old: os.disk(), composed: composed.disk(), now: now.disk() };
-    let changed = changed_blocks(composed, now);
-    let folder = os.folder.path();
-    let done = without(&program(), &states, Some(&changed), platform, folder, go_on()).unwrap();
-    let image = copy(os);
-    image.take(&done.changes);
-    image.judge();
-    (image, done)
 }
 
 #[test]

@@ -39,8 +39,8 @@ impl Rule for Registry {
     }
 
     fn replay(&self, file: Vec<u8>, logs: &[Option<Vec<u8>>]) -> Result<Vec<u8>> {
-        let _ = logs;
-        Hive::open(file)?.into_bytes()
+        let log = |number: usize| logs.get(number).and_then(Option::as_deref);
+        Hive::replay(file, log(0), log(1))?.into_bytes()
     }
 
     fn difference(&self, origin: &[u8], now: &[u8], all: bool) -> Result<Vec<u8>> {

@@ -9,6 +9,7 @@ use shale_volume::changes::Changes;
 use shale_volume::compose::{Layer, Preview, compose};
 use shale_volume::files::{Attributes, Facts, Files, Filling, Kind, Making, Moment};
 use shale_volume::tree::Tree;
+use shale_volume::without::{States, Without, without};
 
 use super::{Image, MIB, Made, changed_blocks, content, go_on, program};
 
@@ -178,4 +179,16 @@ pub fn read(image: &Image, path: &str) -> Option<(String, u32)> {
 
 pub fn text(image: &Image, path: &str) -> String {
     read(image, path).unwrap_or_else(|| panic!("{path} is not there")).0
+}
+
+/// What is left of `now`, and what was said.
+pub fn taken_away(os: &Image, platform: &Layer, composed: &Image, now: &Image) -> (Image, Without) {
+    let states = States { old: os.disk(), composed: composed.disk(), now: now.disk() };
+    let changed = changed_blocks(composed, now);
+    let folder = os.folder.path();
+    let done = without(&program(), &states, Some(&changed), platform, folder, go_on()).unwrap();
+    let image = copy(os);
+    image.take(&done.changes);
+    image.judge();
+    (image, done)
 }
