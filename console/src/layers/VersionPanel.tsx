@@ -77,7 +77,7 @@ function VersionFacts({ version, all }: { version: Version; all: Version[] }) {
         Boolean(version.machine_id) && [
           say.machine,
           <Link key="machine" to="/machines/$id" params={{ id: version.machine_id! }}>
-            {say.machine}
+            {say.showMachine}
           </Link>,
         ],
         Boolean(version.task_id) && [

@@ -92,6 +92,7 @@ export const layers = {
   baseOf: 'Base of',
   baseOfHelp: 'Versions made from it stay whole without it.',
   machine: 'Packaging machine',
+  showMachine: 'Show the machine',
   task: 'Task',
   showTask: 'Show the task',
   inTasks: 'Tasks of this layer',
