@@ -140,6 +140,11 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         if !is_function {
             continue;
         }
+        // One that a trait only declares has no body.
+        let signature = lines[start..].iter().find(|line| line.ends_with(['{', '}', ';']));
+        if signature.is_some_and(|line| line.ends_with(';')) {
+            continue;
+        }
         let name = code.split("fn ").nth(1).unwrap_or_default();
         let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         let close = format!("{indent}}}");
@@ -177,6 +182,8 @@ fn functions_fit_a_screen() {
 fn the_length_of_functions_is_counted_right() {
     let text = "fn a() {\n    1\n}\n\nimpl A {\n    pub async fn b(\n        x: u8,\n    ) -> u8 {\n        x\n    }\n}\n";
     assert_eq!(functions(text), [("a".to_owned(), 3), ("b".to_owned(), 5)]);
+    let declared = "trait A {\n    fn a(\n        &self,\n    ) -> u8;\n}\n\nimpl B {\n    fn b() {\n        1\n    }\n}\n";
+    assert_eq!(functions(declared), [("b".to_owned(), 3)]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub struct Merged {
     pub both: Vec<String>,
 }
 
-/// Paths and rules. A `*` is any one name.
+/// Paths and rules. A `*` at the end of a name is the rest of it.
 const LINUX: &[(&str, &dyn Rule)] = &[
     ("etc/environment", &lists::Environment),
     ("etc/group", &accounts::Group),
@@ -127,9 +127,13 @@ const WINDOWS: &[(&str, &dyn Rule)] = &[
 /// What is made from other files, which layers bring, and by what. It is the higher layer's, and then lacks what others brought.
 const MADE: &[(&str, &str)] = &[
     ("boot/grub/grub.cfg", "update-grub"),
+    ("boot/initrd.img-*", "update-initramfs -u"),
     ("etc/ssl/certs/ca-certificates.crt", "update-ca-certificates"),
     ("lib/udev/hwdb.bin", "systemd-hwdb update"),
     ("usr/lib/udev/hwdb.bin", "systemd-hwdb update"),
+    ("usr/lib/*/gdk-pixbuf-2.0/*/loaders.cache", "gdk-pixbuf-query-loaders --update-cache"),
+    ("usr/lib/*/gio/modules/giomodule.cache", "gio-querymodules"),
+    ("usr/lib/modules/*/modules.*", "depmod"),
     ("usr/share/applications/mimeinfo.cache", "update-desktop-database"),
     ("usr/share/glib-2.0/schemas/gschemas.compiled", "glib-compile-schemas /usr/share/glib-2.0/schemas"),
     ("usr/share/mime/mime.cache", "update-mime-database /usr/share/mime"),
@@ -167,11 +171,14 @@ pub(crate) fn advice(kind: Known, path: &[u8]) -> Option<String> {
 
 fn fits(pattern: &str, path: &[u8], kind: Known) -> bool {
     let same = |a: &[u8], b: &[u8]| if kind == Known::Ntfs { a.eq_ignore_ascii_case(b) } else { a == b };
-    let (pattern, path) = (pattern.as_bytes().split(|byte| *byte == b'/'), path.split(|byte| *byte == b'/'));
+    let fits_name = |pattern: &[u8], name: &[u8]| match pattern.strip_suffix(b"*") {
+        Some(start) => !name.is_empty() && name.get(..start.len()).is_some_and(|name| same(start, name)),
+        None => same(pattern, name),
+    };
+    let names = |path| <[u8]>::split(path, |byte| *byte == b'/');
+    let (pattern, path) = (names(pattern.as_bytes()), names(path));
     pattern.clone().count() == path.clone().count()
-        && pattern
-            .zip(path)
-            .all(|(pattern, name)| (pattern == b"*" && !name.is_empty()) || same(pattern, name))
+        && pattern.zip(path).all(|(pattern, name)| fits_name(pattern, name))
 }
 
 #[cfg(test)]
@@ -200,6 +207,8 @@ mod tests {
         let of = |path: &str| advice(Known::Ext, path.as_bytes()).unwrap_or_default();
         assert!(of("usr/share/glib-2.0/schemas/gschemas.compiled").contains("glib-compile-schemas"));
         assert!(of("var/lib/rpm/rpmdb.sqlite").contains("rpm"));
-        assert_eq!(of("usr/bin/true"), "");
+        assert!(of("boot/initrd.img-6.1.0-35-amd64").contains("update-initramfs"));
+        assert!(of("usr/lib/modules/6.1.0-35-amd64/modules.dep").contains("depmod"));
+        assert_eq!((of("usr/bin/true"), of("boot/vmlinuz")), (String::new(), String::new()));
     }
 }
