@@ -27,7 +27,7 @@ const EXTENT: u64 = 0xffff_f800;
 /// Longest Joliet name, in UCS-2 characters, with its version.
 const NAME: usize = 64;
 /// What the guest shows as the CD's name.
-const LABEL: &str = "SHALE";
+const LABEL: &str = "SHALE-TOOLS";
 /// Most files on one CD: their plain names are told apart by three digits.
 pub const MOST: usize = 999;
 

@@ -7,6 +7,7 @@
 //!   examine                                what is outstanding on the disk of a machine that is off
 //!   access                                  who they are that ask
 //!   sweep                                  what belongs to nobody goes
+//!   tools                                  Shutdown For Finalize comes into machines
 //!   tend                                   machines that people work in are looked after
 //! ```
 
@@ -30,5 +31,6 @@ mod stored;
 pub mod sweep;
 pub mod tend;
 pub mod tls;
+pub mod tools;
 mod view;
 pub mod world;

@@ -5,6 +5,7 @@ use crate::composition::Composing;
 use crate::error::{Error, Result, chain};
 use crate::place::Place;
 use crate::secrets::Secrets;
+use crate::tools::Tools;
 use shale_connector::{Connector, ServeCommand};
 use shale_store::Repository;
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub struct World {
     pub program: PathBuf,
     /// Threads that one import or export may use: four for each processor, as most wait for a disk.
     pub threads: usize,
+    /// What packaging machines get from us.
+    pub tools: Tools,
     /// What opens the secrets of connector configurations.
     pub secrets: Secrets,
     /// Who puts which disk together.
@@ -61,6 +64,7 @@ impl World {
         let runtime = tokio::runtime::Handle::current();
         let secrets = Secrets::load(&place.seal_key())?;
         let connectors = Mutex::default();
+        let tools = Tools::beside(&program);
         Ok(Self {
             catalog,
             repository,
@@ -68,6 +72,7 @@ impl World {
             program,
             threads,
             secrets,
+            tools,
             composing: Composing::default(),
             open_connector,
             connectors,

@@ -25,7 +25,7 @@ pub async fn audit(State(app): State<App>, Query(paging): Query<Paging>) -> Answ
 /// Look at the server and its host, line by line.
 #[utoipa::path(get, path = "/doctor", tag = "system", operation_id = "examine_server", responses((status = 200, body = Doctor)))]
 pub async fn doctor(State(app): State<App>) -> Answer<Json<Doctor>> {
-    let mut checks = vec![room(&app)];
+    let mut checks = vec![room(&app), tools(&app)];
     let mut tx = app.world.catalog.read().await?;
     let rows = ConnectorRow::list(&mut tx).await?;
     drop(tx);
@@ -47,6 +47,19 @@ pub async fn doctor(State(app): State<App>) -> Answer<Json<Doctor>> {
     }
     let ok = checks.iter().all(|check| check.outcome != CheckOutcome::Failed);
     Ok(Json(Doctor { ok, checks }))
+}
+
+/// Whether packaging machines get Shutdown For Finalize.
+fn tools(app: &App) -> Check {
+    let (outcome, detail, hint) = match app.world.tools.folder() {
+        Some(folder) => (CheckOutcome::Ok, format!("They are in {}.", folder.display()), None),
+        None => (
+            CheckOutcome::Warning,
+            "Shutdown For Finalize is not there: packaging machines get no CD with it.".to_owned(),
+            Some("Put it into the folder 'guest' beside shaled; scripts/guest-tools builds it.".to_owned()),
+        ),
+    };
+    Check { name: "tools".into(), outcome, detail, hint, fix: None }
 }
 
 fn room(app: &App) -> Check {

@@ -13,6 +13,7 @@ use super::examine::Examine;
 use super::import::commit;
 use super::{OrFail, RESERVE, change};
 use crate::catalog::{VersionRow, now};
+use crate::requests::give_tools;
 use crate::stored::{Changed, Differing, StoredDisk};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -180,7 +181,9 @@ impl Step<World> for Machine {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         bench.connector.ensure_machine(&bench.tag, &bench.input.spec()).or_fail()?;
-        Ok(Outcome::Done(Value::Null))
+        let folder = world.place.cd(bench.input.version_id);
+        let note = give_tools(bench.connector.as_ref(), &bench.tag, &folder, &world.tools).or_fail()?;
+        Ok(Outcome::Done(json!({ "note": note })))
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {

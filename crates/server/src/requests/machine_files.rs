@@ -1,9 +1,9 @@
 //! Files for a machine: a CD is made of them and put into its drive.
 //!
 //! ```text
-//!   uploads ──┐
-//!             ├─▶ cds/<version>/cd.iso ─▶ connector ─▶ the machine's drive
-//!   old CD ───┘   cds/<version>/files.json    what is on it, and where
+//!   tools ────┐
+//!   uploads ──┼─▶ cds/<version>/cd.iso ─▶ connector ─▶ the machine's drive
+//!   old CD ───┘   cds/<version>/files.json    what of people's is on it, and where
 //! ```
 //!
 //! Files that are on the CD already are taken from it, so that adding one does not mean to send the others again.
@@ -15,6 +15,7 @@ use crate::catalog::{ConnectorRow, UploadRow, VersionRow};
 use crate::cd::{self, Source};
 use crate::error::{Error, Result};
 use crate::place::write_secret;
+use crate::tools::Tools;
 use crate::view::Scene;
 use serde::{Deserialize, Serialize};
 use shale_api::{Machine, MachineFile, MachineFiles};
@@ -94,7 +95,8 @@ pub async fn put_machine_files(app: &App, actor: &Actor, id: Uuid, wanted: Machi
     let world = app.world.clone();
     let given = tokio::task::spawn_blocking(move || {
         let connector = world.connector(&row)?;
-        give(connector.as_ref(), &Tag::parse(&id.to_string()).map_err(refused)?, &folder, &files)
+        let tag = Tag::parse(&id.to_string()).map_err(refused)?;
+        give(connector.as_ref(), &tag, &folder, &files, &world.tools)
     });
     given.await.map_err(|e| Error::internal("making a CD failed").because(e))??;
     used_up(app, actor, &version, &name, &wanted).await
@@ -126,8 +128,12 @@ async fn used_up(
 
 /// Refuses files that a guest, which may not tell small letters from large ones, would take for one.
 fn told_apart(files: &[(Uuid, Source)]) -> Result<()> {
-    if files.len() > cd::MOST {
-        return Err(Error::field("/upload_ids", format!("A CD takes at most {} files.", cd::MOST)));
+    if files.len() + 2 > cd::MOST {
+        return Err(Error::field("/upload_ids", format!("A CD takes at most {} files.", cd::MOST - 2)));
+    }
+    if let Some((_, file)) = files.iter().find(|(_, file)| Tools::has(&file.name)) {
+        let text = format!("'{}' is on the CD already: leave it out.", file.name);
+        return Err(Error::field("/upload_ids", text));
     }
     let mut seen = HashSet::new();
     match files.iter().find(|(_, file)| !seen.insert(file.name.to_lowercase())) {
@@ -148,9 +154,36 @@ fn refused(e: shale_connector::Error) -> Error {
     }
 }
 
+/// Gives a machine that was just made the CD with the tools. Answers what a person should know, where it cannot have one.
+pub fn give_tools(
+    connector: &dyn Connector,
+    tag: &Tag,
+    folder: &Path,
+    tools: &Tools,
+) -> Result<Option<String>> {
+    // A CD that is there has the tools, and maybe what somebody attached since.
+    if tools.folder().is_none() || folder.join("files.json").exists() {
+        return Ok(None);
+    }
+    match give(connector, tag, folder, &[], tools) {
+        Err(e) if e.code == shale_api::Code::Unsupported => {
+            let _ = fs::remove_dir_all(folder);
+            Ok(Some("The platform has no CD for it: copy Shutdown For Finalize into the machine.".to_owned()))
+        }
+        other => other.map(|()| None),
+    }
+}
+
 /// Makes the CD and has the connector put it in. What was there stays when that fails.
-fn give(connector: &dyn Connector, tag: &Tag, folder: &Path, files: &[(Uuid, Source)]) -> Result<()> {
-    if files.is_empty() {
+fn give(
+    connector: &dyn Connector,
+    tag: &Tag,
+    folder: &Path,
+    files: &[(Uuid, Source)],
+    tools: &Tools,
+) -> Result<()> {
+    let tools = tools.on_cd();
+    if files.is_empty() && tools.is_empty() {
         connector.set_cd(tag, None).map_err(refused)?;
         let _ = fs::remove_dir_all(folder);
         return Ok(());
@@ -165,7 +198,7 @@ fn give(connector: &dyn Connector, tag: &Tag, folder: &Path, files: &[(Uuid, Sou
     };
     fs::create_dir_all(folder).map_err(cannot)?;
     let new = folder.join("cd.iso.new");
-    let sources: Vec<&Source> = files.iter().map(|(_, source)| source).collect();
+    let sources: Vec<&Source> = files.iter().map(|(_, source)| source).chain(&tools).collect();
     let put_in = cd::write(&new, &sources)
         .map_err(cannot)
         .and_then(|offsets| connector.set_cd(tag, Some(&new)).map_err(refused).map(|()| offsets));

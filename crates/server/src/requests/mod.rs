@@ -25,7 +25,7 @@ pub use certificate::replace_certificate;
 pub use checks::check_machine;
 pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use layers::{create_layer, delete_layer, edit_layer};
-pub use machine_files::{machine_files, put_machine_files};
+pub use machine_files::{give_tools, machine_files, put_machine_files};
 pub use repository::{check_repository, collect_garbage};
 pub use sessions::{Opened, actor_of, change_password, set_up, sign_in, sign_out};
 pub use tasks::{cancel_task, retry_task};
