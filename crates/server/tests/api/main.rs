@@ -8,6 +8,7 @@ mod certificate;
 mod connectors;
 mod doors;
 mod events;
+mod examined;
 mod full_disks;
 mod layers;
 mod lists;
