@@ -13,7 +13,8 @@ help: ## Show what there is
 
 demo: ## The whole job on a real Debian disk; leaves the server running
 	scripts/setup demo
-	cargo build --release -p shale-server -p shale-cli
+	cargo build --release -p shale-server -p shale-cli -p shale-volume
+	scripts/guest-tools linux
 	scripts/demo
 
 clean-demo: ## Stop the demo's server and delete its data
@@ -21,6 +22,7 @@ clean-demo: ## Stop the demo's server and delete its data
 
 run: ## Build and run the server with its data in build/shale
 	scripts/setup demo
+	cargo build --release -p shale-volume
 	cargo run --release -p shale-server -- serve --data build/shale
 
 test: ## Every test: of the programs, then of the console in a browser, whatever came of the first
@@ -45,7 +47,7 @@ fuzz: ## Every parser of what others wrote, a minute each (needs a nightly toolc
 
 bench: ## Speed, size and memory against other tools, on a corpus it builds
 	scripts/setup bench
-	cargo build --release -p shale-server -p shale-cli
+	cargo build --release -p shale-server -p shale-cli -p shale-volume
 	cargo build --release -p shale-connector --example xenserver_bench -p shale-server --example console_bench
 	scripts/bench
 
@@ -56,7 +58,7 @@ console: ## Build the web console into console/dist, which the server holds
 test-console: console ## The console, driven through a real server and real machines by Chromium
 	scripts/setup test
 	scripts/setup browser
-	cargo build -p shale-server -p shale-cli -p shale-xapi-sim --features shale-server/embed-console
+	cargo build -p shale-server -p shale-cli -p shale-volume -p shale-xapi-sim --features shale-server/embed-console
 	cd console && npm run e2e
 
 screenshots: console ## Pictures of every page of the console, from a real server, into console/e2e/shots
