@@ -50,14 +50,16 @@ impl<'a> Registry<'a> {
         let mut hives = Vec::new();
         for name in ["SYSTEM", "SOFTWARE", "SECURITY"] {
             let path = format!("/Windows/System32/config/{name}");
-            // Windows does not start without the first two; the third may be kept from us by nobody.
+            // Windows does not start without the first two.
             let Some(bytes) = system.bytes(&path) else {
                 if name != "SECURITY" {
                     system.note_text(&path, "it is not there");
                 }
                 continue;
             };
-            match Hive::open(bytes) {
+            // What Windows did last may only be in the logs.
+            let [first, second] = ["LOG1", "LOG2"].map(|log| system.bytes(&format!("{path}.{log}")));
+            match Hive::replay(bytes, first.as_deref(), second.as_deref()) {
                 Ok(hive) => hives.push((name, hive)),
                 Err(e) => system.note(&path, &e),
             }

@@ -91,13 +91,15 @@ fn the_table_names_no_operation_that_does_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_editor_cannot_read_or_write_files_of_the_servers_host() {
+async fn an_editor_cannot_read_or_write_files_of_the_servers_host_nor_finalize_anyway() {
     let service = Service::start().await;
     let (_, version) = service.layer("Debian").await;
     let import = crate::service::new_layer("Stolen", std::path::Path::new("/etc/shadow"));
     let export = serde_json::json!({ "format": "raw", "path": service.path("out.raw"), "overwrite": true });
     let export_path = format!("{V1}/versions/{version}/export");
-    for (path, body) in [(format!("{V1}/layers"), import), (export_path, export)] {
+    let anyway = serde_json::json!({ "anyway": true, "reason": "CHG-4711" });
+    let anyway_path = format!("{V1}/versions/{version}/finalize");
+    for (path, body) in [(format!("{V1}/layers"), import), (export_path, export), (anyway_path, anyway)] {
         for (role, refused) in [(Role::Editor, true), (Role::Administrator, false)] {
             let identity = Identity::Token(Uuid::nil());
             let router = shale_server::http::router(service.app.clone());
