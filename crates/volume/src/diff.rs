@@ -124,6 +124,7 @@ fn find(
         now,
         changed,
         by_rules,
+        without: (by_rules == ByRules::OfLayer).then(|| excluded.registry()),
         keeper,
         watch,
         regrouped: HashMap::new(),
@@ -189,6 +190,7 @@ struct Work<'a> {
     now: &'a mut Files,
     changed: Option<&'a [Range<u64>]>,
     by_rules: ByRules,
+    without: Option<&'a str>,
     keeper: &'a mut dyn Keeper,
     watch: Watch<'a>,
     /// Files whose names are not those they had: to the first that is not excluded.
@@ -278,7 +280,7 @@ impl Work<'_> {
         };
         let now = by_its_rule(self.now, self.new, path, entry, rule)?;
         told(self.watch, (origin.len() + now.len()) as u64)?;
-        match rule.difference(&origin, &now, self.by_rules == ByRules::All) {
+        match rule.difference(&origin, &now, self.without) {
             Ok(bytes) if bytes.is_empty() => Ok(old.map(|_| Body::Kept)),
             Ok(bytes) => {
                 let range = 0..bytes.len() as u64;

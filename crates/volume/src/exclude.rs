@@ -8,14 +8,14 @@
 //!
 //! A pattern is a path from the root, without a slash in front. `*` is any part of a name, `?` one character, `**` any names, so that `tmp/**` is
 //! everything in `/tmp` but not the folder itself. On Windows letters match whatever their case. What is in an excluded
-//! folder is excluded too. `exclude.toml` has what every layer starts from; an administrator adds more of the same form.
-
-use std::collections::BTreeMap;
+//! folder is excluded too. Besides these there can be the tables of [`crate::hive::Exclusions`], for the registry:
+//! `[SYSTEM]`, `[SOFTWARE]` and `[USER]`. `exclude.toml` has what every layer starts from; an administrator adds more of the same form.
 
 use serde::Deserialize;
 use shale_disk::{Error, ErrorKind, Result};
 
 use crate::files::{Files, Kind};
+use crate::hive::Which;
 use crate::known::Known;
 
 /// What every layer starts from.
@@ -44,6 +44,13 @@ impl std::fmt::Display for Family {
 }
 
 impl Family {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
+        }
+    }
+
     /// The family of the operating system that `files` are the root of, told by what every installation has; `None`: it is
     /// another volume, for data or starting.
     pub fn of(files: &mut Files) -> Result<Option<Self>> {
@@ -93,9 +100,11 @@ pub struct Exclusions {
     /// Of entries that are no folders.
     files: Vec<Pattern>,
     ignore_case: bool,
+    /// The text that has tables for the registry.
+    registry: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Listed {
     #[serde(default)]
@@ -114,10 +123,28 @@ impl Exclusions {
     pub fn with(mut self, family: Family, text: &str) -> Result<Self> {
         let failed =
             |why: String| Error::new(ErrorKind::Corrupt, format!("the exclusions are not understood: {why}"));
-        let mut listed: BTreeMap<Family, Listed> =
+        let mut tables: toml::Table =
             toml::from_str(text).map_err(|e| failed(e.message().to_owned()).with_source(e))?;
+        for which in [Which::System, Which::Software, Which::User] {
+            crate::hive::Exclusions::default().with(which, text)?;
+        }
         self.ignore_case = family == Family::Windows;
-        let Some(listed) = listed.remove(&family) else { return Ok(self) };
+        let mut listed = Listed::default();
+        for of in [Family::Linux, Family::Windows] {
+            let Some(table) = tables.remove(of.table()) else { continue };
+            let table: Listed =
+                table.try_into().map_err(|e: toml::de::Error| failed(e.message().to_owned()))?;
+            if of == family {
+                listed = table;
+            }
+        }
+        // What is left is of the registry.
+        if !tables.is_empty() {
+            if !self.registry.is_empty() {
+                return Err(failed("tables for the registry can be given once".to_owned()));
+            }
+            text.clone_into(&mut self.registry);
+        }
         for pattern in listed.paths {
             let pattern = self.pattern(&pattern).ok_or_else(|| failed(bad(&pattern)))?;
             self.paths.push(pattern);
@@ -130,6 +157,11 @@ impl Exclusions {
             return Err(failed(format!("there are more than {COUNT}")));
         }
         Ok(self)
+    }
+
+    /// A text with tables for the registry, besides those that Shale has; or nothing.
+    pub(crate) fn registry(&self) -> &str {
+        &self.registry
     }
 
     fn pattern(&self, text: &str) -> Option<Pattern> {
@@ -323,10 +355,17 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_not_understood_is_refused() {
-        for text in
-            ["paths = 3", "[linux]\npaths = [\"/tmp\"]", "[linux]\npaths = [\"a//b\"]", "[beos]\npaths = []"]
-        {
+    fn tables_for_files_and_the_registry_are_one_text_and_one_that_is_not_understood_is_refused() {
+        let registry = "[SOFTWARE]\nkeys = ['Vendor\\Cache']\n[windows]\npaths = ['Cache']";
+        let both = Exclusions::shipped(Family::Windows).unwrap().with(Family::Windows, registry).unwrap();
+        assert!(both.matches(b"cache", true) && both.registry().contains("Vendor"));
+        for text in [
+            "paths = 3",
+            "[SOFTWARE]\nkeys = ['a\\\\b']",
+            "[linux]\npaths = [\"/tmp\"]",
+            "[linux]\npaths = [\"a//b\"]",
+            "[beos]\npaths = []",
+        ] {
             assert!(Exclusions::default().with(Family::Linux, text).is_err(), "{text}");
         }
     }

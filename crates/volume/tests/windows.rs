@@ -3,7 +3,7 @@
 mod hives;
 mod made;
 
-use made::guest::{composed, edit, layer, machine, taken_away};
+use made::guest::{captured, composed, edit, layer, machine, taken_away};
 use made::{Image, MIB, Made, content, go_on};
 use shale_disk::ErrorKind;
 use shale_volume::capture::layer_of;
@@ -86,6 +86,16 @@ fn the_platforms_part_of_the_registry_is_left_out_of_a_version() {
     assert_eq!(hive.value("Windows", "Version").unwrap().unwrap().as_text().unwrap(), "2");
     assert!(!hive.exists("Agent").unwrap());
     assert!(done.conflicts.is_empty(), "{:?}", done.conflicts);
+}
+
+#[test]
+fn an_administrator_can_leave_out_keys() {
+    let first = set(&hives::empty(5), &[("Windows/Version", "1")]);
+    let os = windows(&first);
+    let now = with(&os, &first, &[("App\\Cache/Last", "x"), ("App/Path", "C:\\App")]);
+    let (layer, _) = captured("app", &os, &now, "[SOFTWARE]\nkeys = ['App\\Cache']");
+    let hive = Hive::open(software(&composed(&os, &[layer]).0)).unwrap();
+    assert!(hive.exists("App").unwrap() && !hive.exists("App\\Cache").unwrap());
 }
 
 #[test]

@@ -35,6 +35,14 @@ pub enum Which {
     User,
 }
 
+/// A table of a text: besides those of hives there can be those of files ([`crate::exclude`]).
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(untagged)]
+enum Part {
+    Hive(Which),
+    Files(crate::exclude::Family),
+}
+
 /// Patterns for one hive.
 #[derive(Clone, Debug, Default)]
 pub struct Exclusions {
@@ -63,11 +71,11 @@ impl Exclusions {
                 format!("the exclusions for the registry cannot be used: {why}"),
             )
         };
-        let tables: BTreeMap<Which, Table> =
+        let mut tables: BTreeMap<Part, toml::Value> =
             toml::from_str(text).map_err(|e| wrong("they are no such table".to_owned()).with_source(e))?;
-        let Some(table) = tables.into_iter().find(|(hive, _)| *hive == which).map(|(_, table)| table) else {
-            return Ok(self);
-        };
+        let Some(table) = tables.remove(&Part::Hive(which)) else { return Ok(self) };
+        let table: Table =
+            table.try_into().map_err(|e| wrong("they are no such table".to_owned()).with_source(e))?;
         for (patterns, all) in [(table.keys, &mut self.keys), (table.values, &mut self.values)] {
             for pattern in patterns {
                 let names: Vec<Name> = pattern.split('\\').map(|name| Name::from(name).folded()).collect();

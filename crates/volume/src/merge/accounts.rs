@@ -255,7 +255,7 @@ mod tests {
         let group = |added: &str| format!("{GROUP}{added}");
         let passwd = |added: &str| format!("{PASSWD}{added}");
         let difference = |rule: &dyn Rule, origin: &str, now: String| {
-            rule.difference(origin.as_bytes(), now.as_bytes(), false).unwrap()
+            rule.difference(origin.as_bytes(), now.as_bytes(), None).unwrap()
         };
         let groups = difference(&Group, GROUP, group("db:x:115:\n"));
         let users = difference(&Passwd, PASSWD, passwd("db:x:110:115::/:/x\n"));

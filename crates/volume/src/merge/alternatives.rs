@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_cut_off_is_refused() {
         let whole = format!("{HEAD}{NANO}\n");
-        assert!(Alternatives.difference(whole.as_bytes(), b"", false).is_ok());
-        assert!(Alternatives.difference(&whole.as_bytes()[..whole.len() - 4], b"", false).is_err());
+        assert!(Alternatives.difference(whole.as_bytes(), b"", None).is_ok());
+        assert!(Alternatives.difference(&whole.as_bytes()[..whole.len() - 4], b"", None).is_err());
     }
 }

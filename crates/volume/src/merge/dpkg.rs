@@ -182,7 +182,7 @@ mod tests {
         };
         let platforms = status(&[("lib", "1"), ("tool", "1")])
             + &status(&[("x", "1")]).replace("Version", "Provides: virtual (= 1)\nVersion");
-        let difference = Packages.difference(b"", platforms.as_bytes(), false).unwrap();
+        let difference = Packages.difference(b"", platforms.as_bytes(), None).unwrap();
         let list = [
             needs("a", "libc6 (>= 2), lib:any (>= 1) | other"),
             needs("b", "tool | c"),
@@ -202,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_paragraph_without_a_name_is_refused() {
-        assert!(Packages.difference(b"Version: 1\n\n", b"", false).is_err());
-        assert!(Diversions.difference(b"/bin/a\n/bin/b\n", b"", false).is_err());
+        assert!(Packages.difference(b"Version: 1\n\n", b"", None).is_err());
+        assert!(Diversions.difference(b"/bin/a\n/bin/b\n", b"", None).is_err());
     }
 
     #[test]

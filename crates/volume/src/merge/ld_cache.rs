@@ -183,7 +183,7 @@ mod tests {
             record("liba.so.9", "/opt/b/liba.so.9"),
         );
         let origin = of(std::slice::from_ref(&c));
-        let difference = LdCache.difference(&origin, &of(&[c.clone(), b.clone()]), false).unwrap();
+        let difference = LdCache.difference(&origin, &of(&[c.clone(), b.clone()]), None).unwrap();
         let merged = LdCache.merge(&of(&[a.clone(), c.clone()]), &difference, &mut Terms::default()).unwrap();
         assert_eq!(LdCache.parse(&merged.bytes).unwrap(), [c, a, b], "in the order the loader searches by");
         assert!(merged.both.is_empty());

@@ -62,8 +62,8 @@ pub trait Rule: Sync {
     }
 
     /// What was done to `origin` so that it became `now`; empty if nothing was that matters. Equal files give equal bytes.
-    /// With `all` also what never becomes part of a layer.
-    fn difference(&self, origin: &[u8], now: &[u8], all: bool) -> Result<Vec<u8>>;
+    /// `without` are exclusions besides those that the rule has itself; `None`: nothing is left out.
+    fn difference(&self, origin: &[u8], now: &[u8], without: Option<&str>) -> Result<Vec<u8>>;
 
     /// Does to `onto` what a difference says.
     fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged>;

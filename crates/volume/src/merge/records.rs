@@ -61,7 +61,7 @@ impl<F: Form> Rule for F {
         F::MAY_STAY
     }
 
-    fn difference(&self, origin: &[u8], now: &[u8], _: bool) -> Result<Vec<u8>> {
+    fn difference(&self, origin: &[u8], now: &[u8], _: Option<&str>) -> Result<Vec<u8>> {
         let (mut origin, mut now) = (self.parse(origin)?, self.parse(now)?);
         let (old, new) = (map(&origin), map(&now));
         let differs = |key: &Vec<u8>| old.get(key) != new.get(key);
@@ -197,7 +197,7 @@ pub mod tests {
     /// What the layer did to `origin`, done to `onto`.
     pub fn merged(rule: &dyn Rule, origin: &str, layer: &str, onto: &str) -> (String, Vec<String>) {
         let mut terms = Terms::default();
-        let difference = rule.difference(origin.as_bytes(), layer.as_bytes(), false).unwrap();
+        let difference = rule.difference(origin.as_bytes(), layer.as_bytes(), None).unwrap();
         if difference.is_empty() {
             return (onto.to_owned(), Vec::new());
         }
@@ -226,7 +226,7 @@ pub mod tests {
     }
 
     fn decided(origin: &[u8], layer: &[u8], onto: &[u8]) -> (BTreeMap<u8, u8>, Vec<String>) {
-        let difference = Pairs.difference(origin, layer, false).unwrap();
+        let difference = Pairs.difference(origin, layer, None).unwrap();
         let map = |file: &[u8]| file.chunks(2).map(|pair| (pair[0], pair[1])).collect();
         if difference.is_empty() {
             return (map(onto), Vec::new());
@@ -269,7 +269,7 @@ pub mod tests {
 
     #[test]
     fn a_record_of_somebody_else_stays_away_where_only_known_ones_count() {
-        let difference = Pairs.difference(b"a1b1", b"a2b2c1", false).unwrap();
+        let difference = Pairs.difference(b"a1b1", b"a2b2c1", None).unwrap();
         let mut terms = Terms { only_known: true, ..Terms::default() };
         let merged = Pairs.merge(b"a1", &difference, &mut terms).unwrap();
         assert_eq!((&merged.bytes[..], &merged.both[..]), (&b"a2c1"[..], &["b".to_owned()][..]));

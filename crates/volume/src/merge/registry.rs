@@ -43,8 +43,11 @@ impl Rule for Registry {
         Hive::replay(file, log(0), log(1))?.into_bytes()
     }
 
-    fn difference(&self, origin: &[u8], now: &[u8], all: bool) -> Result<Vec<u8>> {
-        let without = if all { Exclusions::default() } else { Exclusions::shipped(self.0)? };
+    fn difference(&self, origin: &[u8], now: &[u8], without: Option<&str>) -> Result<Vec<u8>> {
+        let without = match without {
+            Some(more) => Exclusions::shipped(self.0)?.with(self.0, more)?,
+            None => Exclusions::default(),
+        };
         hive::difference(origin, now, &without)
     }
 
