@@ -17,6 +17,15 @@ pub struct Layer {
     pub name: String,
     /// Free text.
     pub description: String,
+    /// The OS layer that a platform or app layer belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_layer_id: Option<Uuid>,
+    /// That layer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_layer_name: Option<String>,
+    /// Patterns of what is never in its versions, besides those of Shale (TOML; platform and app layers).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub exclusions: String,
     /// When it was made.
     pub created_at: String,
     /// When it, or one of its versions, last changed.
@@ -71,13 +80,14 @@ pub enum LayerSort {
     AddedBytes,
 }
 
-/// Create an OS layer from a disk: the first version is deployable when the task is done.
+/// Create a layer: an OS layer from a disk (its first version is deployable when the task is done), a platform or app layer
+/// in a packaging machine.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewLayer {
     /// Made by the client (UUIDv7); repeating the request is safe.
     pub id: Uuid,
-    /// Only `os` can be made by import.
+    /// `os`, `platform` or `app`.
     pub kind: LayerKind,
     /// 1 to 100 characters, unique.
     pub name: String,
@@ -86,8 +96,15 @@ pub struct NewLayer {
     pub description: String,
     /// Its first version.
     pub version: NewVersion,
-    /// Where the disk comes from.
-    pub source: ImportSource,
+    /// Where the disk comes from; required for an OS layer, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ImportSource>,
+    /// Where and on what it is made; required for a platform or app layer, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packaging: Option<Packaging>,
+    /// Patterns of what is never in its versions, besides those of Shale (TOML; platform and app layers).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub exclusions: String,
     /// What the disk is, as a format's name, instead of finding out. Say `raw` for a raw disk from a guest that is not
     /// trusted: it could pose as another format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +119,28 @@ pub struct NewLayer {
 
 fn yes() -> bool {
     true
+}
+
+/// Where and on what the first version of a platform or app layer is made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Packaging {
+    /// The OS version that the packaging machine runs. The layer belongs to its OS layer.
+    pub os_version_id: Uuid,
+    /// Connector configuration: where the packaging machine runs.
+    pub connector_id: Uuid,
+    /// Max Layer Size in GiB, thin: the packaging disk's size; 100 when left out (or the OS version's size when that is
+    /// larger).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_layer_size_gib: Option<u32>,
+    /// Platform layer version with tools and drivers (app layers): the machine has it, the layer does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_version_id: Option<Uuid>,
+    /// Versions of app layers that must be there first: the machine has them, the layer does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisite_version_ids: Vec<Uuid>,
+    /// The packaging disk.
+    pub packaging_disk: PackagingDisk,
 }
 
 /// Name and description of a version to be made.
@@ -146,6 +185,9 @@ pub struct EditLayer {
     /// New description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// New patterns of what is never in its versions (TOML; platform and app layers).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusions: Option<String>,
     /// Kept in the audit.
     #[serde(default)]
     pub comment: String,
@@ -169,6 +211,15 @@ pub struct Version {
     /// The version it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_version_id: Option<Uuid>,
+    /// The OS version that its packaging machine ran (platform and app layers).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version_id: Option<Uuid>,
+    /// The platform layer's version that its packaging machine had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform_version_id: Option<Uuid>,
+    /// Versions of app layers that must be there with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prerequisite_version_ids: Vec<Uuid>,
     /// Sizes, once it is deployable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sizes: Option<VersionSizes>,
@@ -222,9 +273,15 @@ pub struct AddVersion {
     /// Base version; the newest deployable one when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_version_id: Option<Uuid>,
+    /// The OS version that the packaging machine runs (platform and app layers); the newest deployable one when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_version_id: Option<Uuid>,
+    /// Versions of app layers that must be there first (app layers); the base version's when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prerequisite_version_ids: Option<Vec<Uuid>>,
     /// Connector configuration: where the packaging machine runs.
     pub connector_id: Uuid,
-    /// Platform layer version with tools and drivers (not in this release).
+    /// Platform layer version with tools and drivers: the machine has it, the new version does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform_version_id: Option<Uuid>,
     /// The packaging disk.

@@ -29,7 +29,8 @@ pub use connector::{
 pub use finding::{CheckResult, FinalizeVersion, Finding, MachineCheck, Remedy, Severity};
 pub use layer::{
     AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated,
-    LayerSizes, LayerSort, NewLayer, NewVersion, PackagingDisk, Version, VersionCreated, VersionSizes,
+    LayerSizes, LayerSort, NewLayer, NewVersion, Packaging, PackagingDisk, Version, VersionCreated,
+    VersionSizes,
 };
 pub use machine::{Machine, MachineFile, MachineFiles, Power};
 pub use problem::{Code, FieldError, Problem};

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::packaging;
 use crate::resolve;
 use crate::table::{Cell, Sheet, Table};
 use crate::terminal::{Terminal, View, actions, word};
@@ -31,7 +32,17 @@ pub enum Verb {
     },
     /// Make an OS layer out of a disk, on the server or sent to it
     Import(Import),
-    /// Change a layer's name or description
+    /// App layers
+    App {
+        #[command(subcommand)]
+        verb: packaging::Verb,
+    },
+    /// Platform layers: tools and drivers of a platform
+    Platform {
+        #[command(subcommand)]
+        verb: packaging::Verb,
+    },
+    /// Change a layer's name, description or exclusions
     Edit {
         /// Name or id
         layer: String,
@@ -41,6 +52,9 @@ pub enum Verb {
         /// New description
         #[arg(long)]
         description: Option<String>,
+        /// File with patterns of what is never part of its versions (TOML; platform and app layers)
+        #[arg(long, value_name = "FILE")]
+        exclusions: Option<PathBuf>,
         /// Why; kept in the audit
         #[arg(long, default_value = "")]
         comment: String,
@@ -99,12 +113,15 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
         Verb::Show { layer } => show(&resolve::layer(client, &layer)?, client, terminal)?,
         Verb::Import(import) => return run_import(import, client, terminal),
-        Verb::Edit { layer, name, description, comment } => {
-            if name.is_none() && description.is_none() {
-                return Err(Failure::usage("Nothing to change: give --name or --description."));
+        Verb::App { verb } => return packaging::run(LayerKind::App, verb, client, terminal),
+        Verb::Platform { verb } => return packaging::run(LayerKind::Platform, verb, client, terminal),
+        Verb::Edit { layer, name, description, exclusions, comment } => {
+            if name.is_none() && description.is_none() && exclusions.is_none() {
+                return Err(Failure::usage("Nothing to change: give --name, --description or --exclusions."));
             }
+            let exclusions = exclusions.map(|path| packaging::patterns(&path)).transpose()?;
             let id = resolve::layer(client, &layer)?.id;
-            let edit = EditLayer { name, description, comment };
+            let edit = EditLayer { name, description, exclusions, comment };
             terminal.object::<Layer>(&client.patch(&format!("/layers/{id}"), &edit)?)?;
         }
         Verb::Delete { layer, comment, waiting } => {
@@ -144,19 +161,32 @@ fn run_import(import: Import, client: &Client, terminal: &Terminal) -> Outcome {
             name: import.version,
             description: import.version_description,
         },
-        source,
+        source: Some(source),
+        packaging: None,
+        exclusions: String::new(),
         format: import.format,
         drop_free_space: !import.keep_free_space,
         comment: import.comment,
     };
     let created: LayerCreated = client.create("/layers", &request)?;
-    let (task, exit) = follow(client, terminal, created.task, import.waiting)?;
-    // After a failed import the layer is gone again: what was made is still shown.
+    self::created(created, &request.version, import.waiting, client, terminal)
+}
+
+/// Follows the task that makes a layer, and shows both.
+pub fn created(
+    created: LayerCreated,
+    version: &NewVersion,
+    waiting: Waiting,
+    client: &Client,
+    terminal: &Terminal,
+) -> Outcome {
+    let (task, exit) = follow(client, terminal, created.task, waiting)?;
+    // After a failed task the layer is gone again: what was made is still shown.
     let layer = client.get(&format!("/layers/{}", created.layer.id)).unwrap_or(created.layer);
     let created = LayerCreated { layer, task };
     terminal.answer(&created, &created.layer, |created| {
         sheet(&created.layer)
-            .with("Version", format!("{} ({})", request.version.name, request.version.id))
+            .with("Version", format!("{} ({})", version.name, version.id))
             .with("Task", format!("{} ({})", created.task.state, created.task.id))
             .maybe("Result", crate::task::result_line(&created.task))
     })?;
@@ -207,6 +237,7 @@ fn sheet(layer: &Layer) -> Sheet {
         .with("Layer", layer.name.clone())
         .with("Id", layer.id.to_string())
         .with("Kind", word(&layer.kind))
+        .maybe("OS layer", layer.os_layer_name.clone())
         .with("Description", layer.description.clone())
         .with("Made", units::time(&layer.created_at))
         .with("Changed", units::time(&layer.updated_at))

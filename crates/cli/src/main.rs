@@ -26,6 +26,7 @@ mod interrupt;
 mod layer;
 mod machine;
 mod needs;
+mod packaging;
 mod password;
 mod platform;
 mod progress;

@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
-use shale_api::{Connector, Layer, Machine, Token, Upload, User, Version};
+use shale_api::{Connector, Layer, LayerKind, Machine, Token, Upload, User, Version};
 use uuid::Uuid;
 
 /// A layer, by name or id.
@@ -50,6 +50,36 @@ pub fn version(client: &Client, layer: &Layer, text: &str) -> Result<Version, Fa
     versions.retain(|version| version.name == text || Some(version.id) == id);
     let what = format!("version of layer '{}'", layer.name);
     only(versions, &what, text, client, |version| version.id.to_string())
+}
+
+/// A version of a layer of this kind: `LAYER` for its newest deployable one, `LAYER/VERSION`, or the version's id.
+pub fn version_of(client: &Client, text: &str, kind: LayerKind) -> Result<Version, Failure> {
+    if let Ok(id) = text.parse::<Uuid>() {
+        return client.get(&format!("/versions/{id}"));
+    }
+    let query = [("kind", kind.as_str())];
+    let layers: Vec<Layer> = client.list("/layers", &query, None)?;
+    if let Some(layer) = layers.iter().find(|layer| layer.name == text) {
+        let Some(newest) = layer.newest_deployable else {
+            return Err(Failure::usage(format!("The layer '{text}' has no deployable version.")));
+        };
+        return client.get(&format!("/versions/{newest}"));
+    }
+    let named = |(name, rest): (&str, &str)| {
+        layers
+            .iter()
+            .find(|layer| layer.name == name.trim_end())
+            .map(|layer| (layer, rest.trim_start().to_owned()))
+    };
+    // A name may have slashes of its own.
+    let splits = text.match_indices('/').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    match splits.rev().find_map(named) {
+        Some((layer, name)) => version(client, layer, &name),
+        None => {
+            only(Vec::<Layer>::new(), &format!("layer of the kind {kind}"), text, client, |_| String::new())
+                .and_then(|layer| version(client, &layer, ""))
+        }
+    }
 }
 
 /// A machine: its name or id, or `LAYER VERSION` of the version that is made in it.

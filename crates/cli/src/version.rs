@@ -12,8 +12,8 @@ use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use serde_json::json;
 use shale_api::{
-    AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, Machine, PackagingDisk, Task, Version,
-    VersionCreated,
+    AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, LayerKind, Machine, PackagingDisk,
+    Task, Version, VersionCreated,
 };
 use uuid::Uuid;
 
@@ -105,9 +105,15 @@ pub struct Add {
     /// Max layer size in GiB, thin; 100, or the base version's size when that is larger
     #[arg(long, value_name = "GIB")]
     size: Option<u32>,
-    /// Id of the platform layer version with the tools and drivers that are needed
-    #[arg(long, value_name = "VERSION-ID")]
-    platform: Option<Uuid>,
+    /// OS version that the machine runs (platform and app layers); the newest deployable one when left out
+    #[arg(long, value_name = "LAYER[/VERSION]")]
+    os: Option<String>,
+    /// Platform layer with the tools and drivers that are needed: the machine has it, the new version does not
+    #[arg(long, value_name = "LAYER[/VERSION]")]
+    platform: Option<String>,
+    /// App layer that must be there first; may be given several times (app layers); the base version's when left out
+    #[arg(long = "with", value_name = "LAYER[/VERSION]")]
+    prerequisites: Vec<String>,
     /// The version's description
     #[arg(long, default_value = "")]
     description: String,
@@ -180,6 +186,9 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
 fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
     let layer = resolve::layer(client, &add.layer)?;
     let base = add.base.map(|base| resolve::version(client, &layer, &base)).transpose()?;
+    let version = |text: &str, kind| Ok::<_, Failure>(resolve::version_of(client, text, kind)?.id);
+    let prerequisites = add.prerequisites.iter().map(|text| version(text, LayerKind::App));
+    let prerequisites = prerequisites.collect::<Result<Vec<_>, _>>()?;
     let request = AddVersion {
         id: Uuid::now_v7(),
         name: add.name,
@@ -187,7 +196,9 @@ fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
         max_layer_size_gib: add.size,
         base_version_id: base.map(|version| version.id),
         connector_id: resolve::connector(client, &add.connector)?.id,
-        platform_version_id: add.platform,
+        os_version_id: add.os.map(|text| version(&text, LayerKind::Os)).transpose()?,
+        platform_version_id: add.platform.map(|text| version(&text, LayerKind::Platform)).transpose()?,
+        prerequisite_version_ids: if prerequisites.is_empty() { None } else { Some(prerequisites) },
         packaging_disk: PackagingDisk { file_name: add.disk, format: add.format },
         comment: add.comment,
     };

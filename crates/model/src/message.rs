@@ -58,6 +58,24 @@ pub fn composed(layers: usize, paths: usize, conflicts: usize, grown: &str) -> S
     format!("{layers} put on the disk, {} changed, {conflicts}. {grown}.", counted(paths, "path"))
 }
 
+/// What is told of an OS version that was made with a platform layer, of which it has nothing.
+pub fn without_platform(platform: &str, left_out: usize, conflicts: usize) -> String {
+    let conflicts = match conflicts {
+        0 => String::new(),
+        n => format!(" {} changed by both: look at the list.", counted(n, "path")),
+    };
+    format!("{} of the platform layer '{platform}' left out.{conflicts}", counted(left_out, "changed path"))
+}
+
+/// What is told of a platform or app layer's version.
+pub fn captured(entries: u64, excluded: u64) -> String {
+    let excluded = match excluded {
+        0 => String::new(),
+        n => format!(", {n} left out as the exclusions say"),
+    };
+    format!("{entries} changed paths taken{excluded}.")
+}
+
 fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

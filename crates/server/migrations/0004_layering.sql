@@ -2,6 +2,8 @@
 
 -- The OS layer that a platform or app layer belongs to.
 ALTER TABLE layers ADD COLUMN os_layer_id TEXT;
+-- Patterns of what is never in its versions, besides those of Shale (TOML).
+ALTER TABLE layers ADD COLUMN exclusions TEXT NOT NULL DEFAULT '';
 
 -- What the version's packaging machine had besides its base: the OS version below, the platform layer's version above, and
 -- the versions of app layers that must be there first (a JSON list of ids).

@@ -5,9 +5,10 @@
 
 use crate::app::App;
 use crate::catalog::{
-    ConnectorRow, LayerRow, LayerSums, ListedLayer, TaskRow, TokenRow, Tx, UploadRow, UserRow, VersionMark,
-    VersionRow,
+    Belonging, ConnectorRow, LayerRow, LayerSums, ListedLayer, TaskRow, TokenRow, Tx, UploadRow, UserRow,
+    VersionMark, VersionRow,
 };
+use crate::composition::Composition;
 use crate::error::{Error, Result};
 use crate::jobs::{EXAMINE, claims_layer};
 use shale_api as api;
@@ -47,36 +48,55 @@ pub fn job_on(open: &[TaskRow], layer: Uuid) -> Option<&TaskRow> {
     open.iter().find(|task| task.layer_id == Some(layer) && claims_layer(&task.kind))
 }
 
-/// The version that a task uses, because it reads it or its machine starts from it; and how people are told.
-fn use_of(task: &TaskRow) -> Option<(Uuid, String)> {
+/// The versions that a task uses, because it reads them or its machine starts from them; and how people are told.
+fn uses_of(task: &TaskRow) -> Vec<(Uuid, String)> {
     let told = |name: &str| task.input.get(name).and_then(|value| value.as_str());
     match task.kind.as_str() {
         "export_version" | "verify_version" => {
-            Some((task.version_id?, format!("the task \"{}\"", task.title.trim_end_matches('.'))))
+            let text = format!("the task \"{}\"", task.title.trim_end_matches('.'));
+            task.version_id.map(|version| (version, text)).into_iter().collect()
         }
         "add_version" => {
-            let base = Uuid::parse_str(told("base_version_id")?).ok()?;
-            Some((base, format!("the packaging machine '{}'", told("machine_name").unwrap_or("?"))))
+            let text = format!("the packaging machine '{}'", told("machine_name").unwrap_or("?"));
+            let base = told("base_version_id").and_then(|id| Uuid::parse_str(id).ok());
+            let used: BTreeSet<Uuid> = base.into_iter().chain(composed(&task.input)).collect();
+            used.into_iter().map(|version| (version, text.clone())).collect()
         }
-        _ => None,
+        _ => Vec::new(),
     }
 }
 
-/// What uses a version.
-fn users_of(open: &[TaskRow], version: Uuid) -> Vec<String> {
-    open.iter().filter_map(use_of).filter(|(used, _)| *used == version).map(|(_, user)| user).collect()
+/// The versions in the disks that a task puts together.
+fn composed(input: &serde_json::Value) -> Vec<Uuid> {
+    let compositions = input.get("compositions").cloned().unwrap_or_default();
+    let compositions: Vec<Composition> = serde_json::from_value(compositions).unwrap_or_default();
+    compositions.iter().flat_map(Composition::parts).collect()
 }
 
 /// Everything that many views need, read once.
 pub struct Scene {
     /// Tasks that have not ended.
     pub open: Vec<TaskRow>,
+    /// Platform and app layers, and the OS layers that they belong to.
+    belonging: Vec<Belonging>,
+    /// Versions that something uses, and what.
+    uses: Vec<(Uuid, String)>,
 }
 
 impl Scene {
     /// Reads it.
     pub async fn read(tx: &mut Tx) -> Result<Self> {
-        Ok(Self { open: TaskRow::open(tx).await? })
+        let open = TaskRow::open(tx).await?;
+        let mut uses: Vec<_> = open.iter().flat_map(uses_of).collect();
+        for (name, needs) in VersionRow::with_needs(tx).await? {
+            uses.extend(needs.into_iter().map(|id| (id, format!("the version '{name}', which needs it"))));
+        }
+        Ok(Self { open, belonging: LayerRow::belonging(tx).await?, uses })
+    }
+
+    /// What uses a version.
+    fn users_of(&self, version: Uuid) -> Vec<String> {
+        self.uses.iter().filter(|(used, _)| *used == version).map(|(_, user)| user.clone()).collect()
     }
 
     /// What is known of a layer with these versions.
@@ -92,11 +112,13 @@ impl Scene {
         deployable_versions: usize,
         versions: impl Iterator<Item = Uuid>,
     ) -> LayerFacts {
+        let members = self.belonging.iter().filter(|one| one.os_layer_id == layer.id);
+        let members = members.map(|one| format!("the {} layer '{}'", one.kind, one.name));
         LayerFacts {
             name: layer.name.clone(),
             deployable_versions,
             open_job: job_on(&self.open, layer.id).map(|task| task.title.clone()),
-            used_by: versions.flat_map(|version| users_of(&self.open, version)).collect(),
+            used_by: versions.flat_map(|version| self.users_of(version)).chain(members).collect(),
         }
     }
 
@@ -116,7 +138,7 @@ impl Scene {
 
     /// The versions that something uses.
     async fn used(&self, tx: &mut Tx) -> Result<Vec<VersionMark>> {
-        let ids: BTreeSet<Uuid> = self.open.iter().filter_map(use_of).map(|(version, _)| version).collect();
+        let ids: BTreeSet<Uuid> = self.uses.iter().map(|(version, _)| *version).collect();
         VersionRow::among(tx, ids).await
     }
 
@@ -124,11 +146,15 @@ impl Scene {
         let of_layer = used.iter().filter(|version| version.layer_id == layer.id);
         let facts = self.facts_of(&layer, sums.deployable as usize, of_layer.map(|version| version.id));
         let (newest_version, state) = sums.newest.unzip();
+        let os_layer = self.belonging.iter().find(|one| one.id == layer.id);
         api::Layer {
             id: layer.id,
             kind: layer.kind,
             name: layer.name,
             description: layer.description,
+            os_layer_id: layer.os_layer_id,
+            os_layer_name: os_layer.map(|one| one.os_layer_name.clone()),
+            exclusions: layer.exclusions,
             created_at: layer.created_at,
             updated_at: layer.updated_at,
             version_count: sums.versions,
@@ -158,7 +184,7 @@ impl Scene {
             machine,
             task: maker.map(phase),
             layer_job: job_on(&self.open, layer.id).map(|task| task.title.clone()),
-            used_by: users_of(&self.open, version.id),
+            used_by: self.users_of(version.id),
         }
     }
 
@@ -197,6 +223,9 @@ impl Scene {
             description: version.description,
             state: version.state,
             base_version_id: version.base_version_id,
+            os_version_id: version.os_version_id,
+            platform_version_id: version.platform_version_id,
+            prerequisite_version_ids: version.prerequisites,
             sizes: sizes.map(|(logical_bytes, added_bytes)| api::VersionSizes {
                 virtual_bytes: version.virtual_bytes,
                 logical_bytes,

@@ -1,6 +1,6 @@
 //! Layers in the catalog.
 
-use super::versions::{id, sql};
+use super::versions::{id, maybe_id, sql};
 use super::{Tx, now};
 use crate::error::Result;
 use shale_model::LayerKind;
@@ -19,26 +19,52 @@ pub struct LayerRow {
     pub name: String,
     /// Free text.
     pub description: String,
+    /// The OS layer that a platform or app layer belongs to.
+    pub os_layer_id: Option<Uuid>,
+    /// Patterns of what is never in its versions, besides those of Shale (TOML).
+    pub exclusions: String,
     /// When it was made.
     pub created_at: String,
     /// When it last changed.
     pub updated_at: String,
 }
 
+/// A platform or app layer, and what it belongs to.
+#[derive(Clone, Debug)]
+pub struct Belonging {
+    /// Its id.
+    pub id: Uuid,
+    /// What it holds.
+    pub kind: LayerKind,
+    /// Its name.
+    pub name: String,
+    /// Its OS layer.
+    pub os_layer_id: Uuid,
+    /// That layer's name.
+    pub os_layer_name: String,
+}
+
+fn kind_of(row: &SqliteRow) -> Result<LayerKind> {
+    let kind: String = row.try_get("kind")?;
+    Ok(match kind.as_str() {
+        "platform" => LayerKind::Platform,
+        "app" => LayerKind::App,
+        _ => LayerKind::Os,
+    })
+}
+
 /// What is read of a layer `l`.
-pub(super) const COLUMNS: &str = "SELECT l.id, l.kind, l.name, l.description, l.created_at, l.updated_at";
+pub(super) const COLUMNS: &str = "SELECT l.id, l.kind, l.name, l.description, l.os_layer_id, l.exclusions, l.created_at, \
+                                  l.updated_at";
 
 pub(super) fn row(row: SqliteRow) -> Result<LayerRow> {
-    let kind: String = row.try_get("kind")?;
     Ok(LayerRow {
         id: id(&row, "id")?,
-        kind: match kind.as_str() {
-            "platform" => LayerKind::Platform,
-            "app" => LayerKind::App,
-            _ => LayerKind::Os,
-        },
+        kind: kind_of(&row)?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
+        os_layer_id: maybe_id(&row, "os_layer_id")?,
+        exclusions: row.try_get("exclusions")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
@@ -48,12 +74,15 @@ impl LayerRow {
     /// Adds it. A taken name is an error of the database: look first.
     pub async fn insert(&self, tx: &mut Tx) -> Result<()> {
         sqlx::query(
-            "INSERT INTO layers (id, kind, name, description, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO layers (id, kind, name, description, os_layer_id, exclusions, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(self.id.to_string())
         .bind(self.kind.as_str())
         .bind(&self.name)
         .bind(&self.description)
+        .bind(self.os_layer_id.map(|id| id.to_string()))
+        .bind(&self.exclusions)
         .bind(&self.created_at)
         .bind(&self.updated_at)
         .execute(&mut **tx)
@@ -61,15 +90,18 @@ impl LayerRow {
         Ok(())
     }
 
-    /// Writes name and description.
+    /// Writes name, description and exclusions.
     pub async fn update(&self, tx: &mut Tx) -> Result<()> {
-        sqlx::query("UPDATE layers SET name = $2, description = $3, updated_at = $4 WHERE id = $1")
-            .bind(self.id.to_string())
-            .bind(&self.name)
-            .bind(&self.description)
-            .bind(now())
-            .execute(&mut **tx)
-            .await?;
+        sqlx::query(
+            "UPDATE layers SET name = $2, description = $3, exclusions = $4, updated_at = $5 WHERE id = $1",
+        )
+        .bind(self.id.to_string())
+        .bind(&self.name)
+        .bind(&self.description)
+        .bind(&self.exclusions)
+        .bind(now())
+        .execute(&mut **tx)
+        .await?;
         Ok(())
     }
 
@@ -77,6 +109,23 @@ impl LayerRow {
     pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<Self>> {
         let query = sql(COLUMNS, " FROM layers l WHERE id = $1");
         sqlx::query(query).bind(id.to_string()).fetch_optional(&mut **tx).await?.map(row).transpose()
+    }
+
+    /// All platform and app layers with their OS layers.
+    pub async fn belonging(tx: &mut Tx) -> Result<Vec<Belonging>> {
+        let query = "SELECT l.id, l.kind, l.name, l.os_layer_id, o.name AS os_name FROM layers l \
+                     JOIN layers o ON o.id = l.os_layer_id ORDER BY l.created_at, l.id";
+        let rows = sqlx::query(query).fetch_all(&mut **tx).await?;
+        let one = |row: &SqliteRow| {
+            Ok(Belonging {
+                id: id(row, "id")?,
+                kind: kind_of(row)?,
+                name: row.try_get("name")?,
+                os_layer_id: id(row, "os_layer_id")?,
+                os_layer_name: row.try_get("os_name")?,
+            })
+        };
+        rows.iter().map(one).collect()
     }
 
     /// The layer of this kind with this name.

@@ -25,7 +25,7 @@ pub use audit::{NewAudit, list as audit_entries};
 pub use compositions::CompositionRow;
 pub use connectors::ConnectorRow;
 pub use layer_list::{LayerFilter, LayerSums, ListedLayer};
-pub use layers::LayerRow;
+pub use layers::{Belonging, LayerRow};
 pub use sessions::{LONGEST, SessionRow};
 pub use tasks::{TaskFilter, TaskRow};
 pub use tokens::TokenRow;

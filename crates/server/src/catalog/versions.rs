@@ -1,5 +1,6 @@
 //! Versions in the catalog.
 
+use super::compositions::{ids, ids_text};
 use super::{LayerRow, Tx, Window, now};
 use crate::error::{Error, Result};
 use shale_model::{VersionEvent, VersionState};
@@ -22,6 +23,12 @@ pub struct VersionRow {
     pub state: VersionState,
     /// What it was made from.
     pub base_version_id: Option<Uuid>,
+    /// The OS version that its packaging machine ran, of a platform or app layer.
+    pub os_version_id: Option<Uuid>,
+    /// The platform layer's version that its packaging machine had.
+    pub platform_version_id: Option<Uuid>,
+    /// Versions of app layers that its packaging machine had, and that are to be there with it.
+    pub prerequisites: Vec<Uuid>,
     /// Where its packaging machine runs, or ran.
     pub connector_id: Option<Uuid>,
     /// That machine's name.
@@ -74,7 +81,8 @@ pub struct Finished {
     pub firmware: String,
 }
 
-const COLUMNS: &str = "SELECT id, layer_id, name, description, state, base_version_id, connector_id, machine_name, \
+const COLUMNS: &str = "SELECT id, layer_id, name, description, state, base_version_id, os_version_id, \
+                       platform_version_id, prerequisites, connector_id, machine_name, \
                        firmware, virtual_bytes, logical_bytes, added_bytes, digest, created_at, updated_at FROM versions";
 
 /// Two constant pieces as one statement: nothing from outside is ever part of SQL text.
@@ -119,6 +127,9 @@ fn row(row: SqliteRow) -> Result<VersionRow> {
         description: row.try_get("description")?,
         state: state(&row, "state")?,
         base_version_id: maybe_id(&row, "base_version_id")?,
+        os_version_id: maybe_id(&row, "os_version_id")?,
+        platform_version_id: maybe_id(&row, "platform_version_id")?,
+        prerequisites: ids(row.try_get("prerequisites")?)?,
         connector_id: maybe_id(&row, "connector_id")?,
         machine_name: row.try_get("machine_name")?,
         firmware: row.try_get("firmware")?,
@@ -136,8 +147,9 @@ impl VersionRow {
     pub async fn insert(&self, tx: &mut Tx) -> Result<()> {
         sqlx::query(
             "INSERT INTO versions (id, layer_id, name, description, state, base_version_id, connector_id, \
-             machine_name, firmware, virtual_bytes, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             machine_name, firmware, virtual_bytes, created_at, updated_at, os_version_id, platform_version_id, \
+             prerequisites) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(self.id.to_string())
         .bind(self.layer_id.to_string())
@@ -151,6 +163,9 @@ impl VersionRow {
         .bind(self.virtual_bytes as i64)
         .bind(&self.created_at)
         .bind(&self.updated_at)
+        .bind(self.os_version_id.map(|id| id.to_string()))
+        .bind(self.platform_version_id.map(|id| id.to_string()))
+        .bind(ids_text(&self.prerequisites))
         .execute(&mut **tx)
         .await?;
         LayerRow::touch(tx, self.layer_id).await
@@ -212,6 +227,14 @@ impl VersionRow {
         );
         let rows = sqlx::query(query).fetch_all(&mut **tx).await?;
         rows.into_iter().map(row).collect()
+    }
+
+    /// Versions that need others to be there, as `layer / version`, with what they need.
+    pub async fn with_needs(tx: &mut Tx) -> Result<Vec<(String, Vec<Uuid>)>> {
+        let query = "SELECT l.name || ' / ' || v.name AS name, v.prerequisites FROM versions v \
+                     JOIN layers l ON l.id = v.layer_id WHERE v.prerequisites <> '[]' ORDER BY v.id";
+        let rows = sqlx::query(query).fetch_all(&mut **tx).await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, ids(row.try_get("prerequisites")?)?))).collect()
     }
 
     /// The ids of all versions.

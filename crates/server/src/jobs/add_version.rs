@@ -1,7 +1,7 @@
 //! `add_version`: a packaging machine on a connector, a person at work in it, and what they changed becomes a version.
 //!
 //! ```text
-//!   reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ──finalize──▶ examine ──▶ take ──▶ commit ──▶ clear
+//!   reserve ▶ compose ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ──finalize──▶ examine ──▶ take ──▶ commit ──▶ clear
 //!                                          ▲  the machine runs │  ▲ │ ⏸     ▲ │ ⏸  something is outstanding, or it
 //!                                          └───────────────────┘  └─┘       └─┘    cannot be taken: say what, wait; nothing
 //!                                                                                  is lost, the machine stays as it is
@@ -9,19 +9,21 @@
 //!
 //! The machine carries the version's id as its tag; every undo removes whatever carries it.
 
+use super::compose::{self, COMPOSE};
 use super::examine::Examine;
 use super::import::commit;
+use super::take::{Makes, take};
 use super::{OrFail, RESERVE, change};
-use crate::catalog::{VersionRow, now};
+use crate::catalog::{LayerRow, VersionRow};
+use crate::composition::Composition;
 use crate::requests::give_tools;
-use crate::stored::{Changed, Differing, StoredDisk};
+use crate::stored::{Differing, StoredDisk};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shale_connector::{Changes, Connector, Firmware, MachineSpec, Origin, Power, Tag};
+use shale_connector::{Connector, Firmware, MachineSpec, Origin, Power, Tag};
 use shale_disk::Disk;
 use shale_model::{VersionEvent, VersionState, message};
-use shale_store::NewVersion;
 use shale_task::{Context, Kind, OnFailure, Outcome, Step, StepError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +45,7 @@ pub const FINALIZE: &str = "finalize";
 pub struct AddVersionInput {
     /// The version to be made; also the machine's tag.
     pub version_id: Uuid,
-    /// The version it starts from.
+    /// What the machine starts from: a version of the layer, or a composition.
     pub base_version_id: Uuid,
     /// Where the machine runs.
     pub connector_id: Uuid,
@@ -53,6 +55,15 @@ pub struct AddVersionInput {
     pub disk_size: u64,
     /// `bios` or `uefi`.
     pub firmware: Firmware,
+    /// Disks to be put together first; what the machine starts from is one of them, if there are any.
+    #[serde(default)]
+    pub compositions: Vec<Composition>,
+    /// What is made of the machine's disk.
+    #[serde(default)]
+    pub makes: Makes,
+    /// The layer is made by this task, too: without the version there is no layer.
+    #[serde(default)]
+    pub new_layer: Option<Uuid>,
 }
 
 impl AddVersionInput {
@@ -70,6 +81,7 @@ pub(super) fn kind() -> Kind<World> {
         "add_version",
         vec![
             Box::new(Reserve),
+            Box::new(Compose),
             Box::new(DiskStep),
             Box::new(Machine),
             Box::new(PowerOn),
@@ -117,7 +129,32 @@ impl Step<World> for Reserve {
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         let input: AddVersionInput = cx.input_as()?;
-        change(world, async |tx| VersionRow::delete(tx, input.version_id).await)
+        change(world, async |tx| match input.new_layer {
+            Some(layer) => LayerRow::delete(tx, layer).await,
+            None => VersionRow::delete(tx, input.version_id).await,
+        })
+    }
+}
+
+struct Compose;
+
+impl Step<World> for Compose {
+    fn name(&self) -> &'static str {
+        COMPOSE
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        let mut told = Value::Null;
+        for composition in &input.compositions {
+            told = compose::ensure(world, cx, composition)?;
+        }
+        Ok(Outcome::Done(told))
+    }
+
+    /// What was put together stays for the next one, until the sweep lets go of it.
+    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
+        Ok(())
     }
 }
 
@@ -345,30 +382,7 @@ impl Step<World> for Take {
             // … and since a try that died when all was stored: nothing refers to that yet.
             world.repository.remove_version(id.into()).or_fail()?;
         }
-        let Changes { disk: changes, how } =
-            bench.connector.open_changes(&bench.tag, &cx.watch(None)).or_fail()?;
-        let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
-        let (source, mask_note) = Changed::new(changes, base, bench.input.disk_size).or_fail()?;
-        let new = NewVersion {
-            id: id.into(),
-            parent: Some(bench.input.base_version_id.into()),
-            size: bench.input.disk_size,
-            created: now(),
-            threads: world.threads,
-        };
-        let watch = cx.watch(Some(bench.input.disk_size));
-        let saved = world.repository.save(new, &source, &watch).or_fail()?;
-        let version = world.repository.version(id.into()).or_fail()?;
-        Ok(Outcome::Done(json!({
-            "virtual_bytes": version.size(),
-            "logical_bytes": version.info().data,
-            "added_bytes": saved.new_bytes,
-            "digest": saved.digest.to_string(),
-            "firmware": bench.input.firmware,
-            "changed_blocks": saved.new_blocks + saved.known_blocks,
-            "free_space": mask_note,
-            "note": how,
-        })))
+        Ok(Outcome::Done(take(world, cx, &bench)?))
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {

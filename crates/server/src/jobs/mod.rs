@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   import_os_layer    reserve ▶ store ▶ commit
-//!   add_version        reserve ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ examine ⏸ ▶ take ▶ commit ▶ clear
+//!   add_version        reserve ▶ compose ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ examine ⏸ ▶ take ▶ commit ▶ clear
 //!   export_version     write ▶ commit ▶ clear
 //!   verify_version     verify
 //!   delete_version     reserve ▶ commit ▶ clear
@@ -21,6 +21,7 @@ mod delete;
 mod examine;
 mod export;
 mod import;
+mod take;
 mod upkeep;
 mod verify;
 
@@ -29,6 +30,7 @@ pub use delete::{DeleteLayerInput, DeleteVersionInput, Doomed};
 pub use examine::{EXAMINE, FinalizeOrder, findings};
 pub use export::ExportInput;
 pub use import::ImportInput;
+pub use take::Makes;
 pub use upkeep::{CheckInput, CollectInput};
 pub use verify::VerifyInput;
 

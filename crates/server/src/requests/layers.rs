@@ -1,5 +1,6 @@
 //! Making, changing and deleting layers.
 
+use super::packaging::Wanted;
 use super::uploads::usable;
 use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
@@ -9,62 +10,22 @@ use crate::jobs::{DeleteLayerInput, Doomed, ImportInput, reserved};
 use crate::view::{self, Scene};
 use shale_api::{EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, Task, VersionState};
 use shale_model::{VersionEvent, message};
+use shale_volume::exclude::{Exclusions, Family};
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
-/// Creates an OS layer from a disk.
+/// Creates a layer: an OS layer from a disk, a platform or app layer in a packaging machine.
 pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<LayerCreated> {
     let mut tx = app.world.catalog.begin().await?;
     if let Some(task) = repeated(&mut tx, &new).await? {
         drop(tx);
         return created(app, new.id, task).await;
     }
-    if new.kind != LayerKind::Os {
-        return Err(Error::unsupported(
-            "Platform and app layers cannot be made in this release: create an OS layer.",
-        ));
-    }
-    let (file, upload) = match &new.source {
-        ImportSource::File(file) => {
-            server_file_of(actor)?;
-            (importable(file)?, None)
-        }
-        ImportSource::Upload(id) => (usable(app, &mut tx, *id, "/source/upload").await?, Some(*id)),
+    names(&mut tx, &new).await?;
+    let (task, upload) = match new.kind {
+        LayerKind::Os => import(app, &mut tx, actor, &new).await?,
+        LayerKind::Platform | LayerKind::App => (package(&mut tx, actor, &new).await?, None),
     };
-    if let Some(name) = &new.format {
-        super::format(name)?;
-    }
-    rule("/description", shale_model::description(&new.description))?;
-    rule("/version/name", shale_model::version_name(&new.version.name, false))?;
-    rule("/version/description", shale_model::description(&new.version.description))?;
-    let taken = LayerRow::by_name(&mut tx, new.kind, &new.name).await?.is_some();
-    rule("/name", shale_model::layer_name(&new.name, taken))?;
-    if VersionRow::get(&mut tx, new.version.id).await?.is_some() {
-        return Err(Error::exists(format!("The id {} belongs to another version.", new.version.id)));
-    }
-    insert_rows(&mut tx, &new).await?;
-    let input = ImportInput {
-        layer_id: new.id,
-        version_id: new.version.id,
-        file,
-        upload_id: upload,
-        format: new.format.clone(),
-        drop_free_space: new.drop_free_space,
-    };
-    let task = NewTask {
-        kind: "import_os_layer",
-        title: message::creating_layer(new.kind, &new.name),
-        layer_id: Some(new.id),
-        version_id: Some(new.version.id),
-        input: json(&input)?,
-        request: json(&new)?,
-        actor,
-        comment: &new.comment,
-    };
-    let task = task.insert(&mut tx, &reserved()).await?;
-    if let Some(upload) = upload {
-        UploadRow::claim(&mut tx, upload, Some(task.id)).await?;
-    }
     audit(&mut tx, actor, "create_layer", ("layer", new.id, &new.name), &new.comment).await?;
     tx.commit().await?;
     if let Some(upload) = upload {
@@ -73,24 +34,144 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
     created(app, new.id, task).await
 }
 
-async fn insert_rows(tx: &mut Tx, new: &NewLayer) -> Result<()> {
+/// Names and texts, which all kinds have.
+async fn names(tx: &mut Tx, new: &NewLayer) -> Result<()> {
+    rule("/description", shale_model::description(&new.description))?;
+    rule("/version/name", shale_model::version_name(&new.version.name, false))?;
+    rule("/version/description", shale_model::description(&new.version.description))?;
+    let taken = LayerRow::by_name(tx, new.kind, &new.name).await?.is_some();
+    rule("/name", shale_model::layer_name(&new.name, taken))?;
+    if VersionRow::get(tx, new.version.id).await?.is_some() {
+        return Err(Error::exists(format!("The id {} belongs to another version.", new.version.id)));
+    }
+    exclusions(new.kind, &new.exclusions)
+}
+
+/// Refuses exclusions that would not be understood when a version is made.
+fn exclusions(kind: LayerKind, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    if kind == LayerKind::Os {
+        let text = "An OS layer's versions are whole disks: nothing is excluded from them.";
+        return Err(Error::field("/exclusions", text));
+    }
+    for family in [Family::Linux, Family::Windows] {
+        Exclusions::default().with(family, text).map_err(|e| Error::field("/exclusions", e))?;
+    }
+    Ok(())
+}
+
+/// The task that makes an OS layer from a disk, and the upload that it uses up.
+async fn import(app: &App, tx: &mut Tx, actor: &Actor, new: &NewLayer) -> Result<(TaskRow, Option<Uuid>)> {
+    if new.packaging.is_some() {
+        return Err(Error::field("/packaging", "An OS layer is made from a disk: leave this out."));
+    }
+    let (file, upload) = match &new.source {
+        None => return Err(Error::field("/source", "An OS layer is made from a disk: say where it is.")),
+        Some(ImportSource::File(file)) => {
+            server_file_of(actor)?;
+            (importable(file)?, None)
+        }
+        Some(ImportSource::Upload(id)) => (usable(app, tx, *id, "/source/upload").await?, Some(*id)),
+    };
+    if let Some(name) = &new.format {
+        super::format(name)?;
+    }
+    layer_row(new, None).insert(tx).await?;
+    importing(new).insert(tx).await?;
+    let input = ImportInput {
+        layer_id: new.id,
+        version_id: new.version.id,
+        file,
+        upload_id: upload,
+        format: new.format.clone(),
+        drop_free_space: new.drop_free_space,
+    };
+    let task = creating("import_os_layer", actor, new, json(&input)?)?.insert(tx, &reserved()).await?;
+    if let Some(upload) = upload {
+        UploadRow::claim(tx, upload, Some(task.id)).await?;
+    }
+    Ok((task, upload))
+}
+
+/// The task that makes a platform or app layer in a packaging machine.
+async fn package(tx: &mut Tx, actor: &Actor, new: &NewLayer) -> Result<TaskRow> {
+    let Some(packaging) = &new.packaging else {
+        let text =
+            "A platform or app layer is made in a packaging machine: say where, and on which OS version.";
+        return Err(Error::field("/packaging", text));
+    };
+    if new.source.is_some() {
+        return Err(Error::field("/source", "Only an OS layer is made from a disk: leave this out."));
+    }
+    let os = VersionRow::get(tx, packaging.os_version_id).await?;
+    let os = os.ok_or_else(|| Error::field("/packaging/os_version_id", "There is no such OS version."))?;
+    let layer = layer_row(new, Some(os.layer_id));
+    let wanted = Wanted {
+        at: "/packaging",
+        layer: &layer,
+        new_layer: true,
+        version: (new.version.id, &new.version.name, &new.version.description),
+        base: None,
+        os_version_id: Some(os.id),
+        platform_version_id: packaging.platform_version_id,
+        prerequisites: &packaging.prerequisite_version_ids,
+        connector_id: packaging.connector_id,
+        gib: packaging.max_layer_size_gib,
+        disk: &packaging.packaging_disk,
+    };
+    let (version, input) = wanted.prepared(tx).await?;
+    layer.insert(tx).await?;
+    version.insert(tx).await?;
+    creating("add_version", actor, new, json(&input)?)?.insert(tx, &reserved()).await
+}
+
+fn creating<'a>(
+    kind: &'static str,
+    actor: &'a Actor,
+    new: &'a NewLayer,
+    input: serde_json::Value,
+) -> Result<NewTask<'a>> {
+    Ok(NewTask {
+        kind,
+        title: message::creating_layer(new.kind, &new.name),
+        layer_id: Some(new.id),
+        version_id: Some(new.version.id),
+        input,
+        request: json(new)?,
+        actor,
+        comment: &new.comment,
+    })
+}
+
+fn layer_row(new: &NewLayer, os_layer_id: Option<Uuid>) -> LayerRow {
     let at = now();
-    let layer = LayerRow {
+    LayerRow {
         id: new.id,
         kind: new.kind,
         name: new.name.clone(),
         description: new.description.clone(),
+        os_layer_id,
+        exclusions: new.exclusions.clone(),
         created_at: at.clone(),
-        updated_at: at.clone(),
-    };
-    layer.insert(tx).await?;
-    let version = VersionRow {
+        updated_at: at,
+    }
+}
+
+/// An OS layer's first version, of whose disk nothing is known yet.
+fn importing(new: &NewLayer) -> VersionRow {
+    let at = now();
+    VersionRow {
         id: new.version.id,
         layer_id: new.id,
         name: new.version.name.clone(),
         description: new.version.description.clone(),
         state: VersionState::Editing,
         base_version_id: None,
+        os_version_id: None,
+        platform_version_id: None,
+        prerequisites: Vec::new(),
         connector_id: None,
         machine_name: None,
         firmware: "bios".into(),
@@ -100,8 +181,7 @@ async fn insert_rows(tx: &mut Tx, new: &NewLayer) -> Result<()> {
         digest: None,
         created_at: at.clone(),
         updated_at: at,
-    };
-    version.insert(tx).await
+    }
 }
 
 /// The task of the same request, when that was made before. Looked for in the transaction that would make it: of
@@ -160,6 +240,10 @@ pub async fn edit_layer(app: &App, actor: &Actor, id: Uuid, edit: EditLayer) -> 
     if let Some(description) = edit.description {
         rule("/description", shale_model::description(&description))?;
         row.description = description;
+    }
+    if let Some(text) = edit.exclusions {
+        exclusions(row.kind, &text)?;
+        row.exclusions = text;
     }
     row.update(&mut tx).await?;
     audit(&mut tx, actor, "edit_layer", ("layer", id, &row.name), &edit.comment).await?;

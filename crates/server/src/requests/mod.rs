@@ -13,6 +13,7 @@ mod checks;
 mod connectors;
 mod layers;
 mod machine_files;
+mod packaging;
 mod repository;
 mod sessions;
 mod tasks;

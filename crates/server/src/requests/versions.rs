@@ -1,20 +1,19 @@
 //! Adding, finalizing, changing, checking, exporting and deleting versions; commanding their machines.
 
+use super::packaging::Wanted;
 use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
-use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionMark, VersionRow, Window, now};
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionMark, VersionRow, Window};
 use crate::error::{Error, Result};
-use crate::jobs::{
-    AddVersionInput, DeleteVersionInput, Doomed, ExportInput, FINALIZE, FinalizeOrder, VerifyInput, reserved,
-};
+use crate::jobs::{DeleteVersionInput, Doomed, ExportInput, FINALIZE, FinalizeOrder, VerifyInput, reserved};
 use crate::view::{self, Scene};
 use shale_api::{
     AddVersion, EditVersion, ExportVersion, FinalizeVersion, Machine, Task, Version, VersionCreated,
     VersionState,
 };
-use shale_connector::{Connector, Firmware, Tag};
+use shale_connector::{Connector, Tag};
 use shale_disk::Format;
-use shale_model::{Civil, MachineFacts, MachineName, VersionEvent, message};
+use shale_model::{MachineFacts, VersionEvent, message};
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -25,12 +24,6 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
         drop(tx);
         return created(app, new.id, task).await;
     }
-    if new.platform_version_id.is_some() {
-        return Err(Error::unsupported(
-            "Platform layers cannot be used in this release: leave the platform layer out.",
-        ));
-    }
-    rule("/packaging_disk/file_name", shale_model::packaging_disk_file_name(&new.packaging_disk.file_name))?;
     rule("/description", shale_model::description(&new.description))?;
     let row = LayerRow::get(&mut tx, layer).await?.ok_or_else(|| Error::not_found("layer", layer))?;
     let scene = Scene::read(&mut tx).await?;
@@ -42,26 +35,22 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
     let taken = versions.iter().any(|version| version.name == new.name);
     rule("/name", shale_model::version_name(&new.name, taken))?;
     let base = base_of(&new, &versions)?;
-    let connector = connector_of(&mut tx, &new).await?;
-    packaging_format(&connector, new.packaging_disk.format.as_deref())?;
-    let size = shale_model::layer_size(new.max_layer_size_gib, base.virtual_bytes)
-        .map_err(|invalid| Error::field("/max_layer_size_gib", invalid))?;
-    let version = editing(
-        &new,
-        layer,
-        base,
-        &connector,
-        size.next_multiple_of(shale_connector::disk_unit(&connector.kind)),
-    );
-    version.insert(&mut tx).await?;
-    let input = AddVersionInput {
-        version_id: new.id,
-        base_version_id: base.id,
-        connector_id: connector.id,
-        machine_name: version.machine_name.clone().unwrap_or_default(),
-        disk_size: version.virtual_bytes,
-        firmware: if version.firmware == "uefi" { Firmware::Uefi } else { Firmware::Bios },
+    let prerequisites = new.prerequisite_version_ids.as_ref().unwrap_or(&base.prerequisites);
+    let wanted = Wanted {
+        at: "",
+        layer: &row,
+        new_layer: false,
+        version: (new.id, &new.name, &new.description),
+        base: Some(base),
+        os_version_id: new.os_version_id,
+        platform_version_id: new.platform_version_id,
+        prerequisites,
+        connector_id: new.connector_id,
+        gib: new.max_layer_size_gib,
+        disk: &new.packaging_disk,
     };
+    let (version, input) = wanted.prepared(&mut tx).await?;
+    version.insert(&mut tx).await?;
     let task = NewTask {
         kind: "add_version",
         title: message::adding_version(row.kind, &row.name),
@@ -92,72 +81,6 @@ fn base_of<'a>(new: &AddVersion, versions: &'a [VersionRow]) -> Result<&'a Versi
             Err(Error::field("/base_version_id", text))
         }
         None => Err(Error::field("/base_version_id", "The layer has no such version.")),
-    }
-}
-
-async fn connector_of(tx: &mut Tx, new: &AddVersion) -> Result<ConnectorRow> {
-    ConnectorRow::get(tx, new.connector_id)
-        .await?
-        .ok_or_else(|| Error::field("/connector_id", "There is no such connector configuration."))
-}
-
-/// The format of the packaging disk: what the connector takes.
-fn packaging_format(connector: &ConnectorRow, format: Option<&str>) -> Result<()> {
-    let formats: &[&str] = match connector.kind.as_str() {
-        "local" => &["qcow2"],
-        _ => &["vhd", "raw"],
-    };
-    match format {
-        Some(format) if !formats.contains(&format) => {
-            let text = format!(
-                "The connector '{}' takes packaging disks in the format {}, not {format}.",
-                connector.name,
-                formats.join(" or ")
-            );
-            Err(Error::field("/packaging_disk/format", text))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn editing(
-    new: &AddVersion,
-    layer: Uuid,
-    base: &VersionRow,
-    connector: &ConnectorRow,
-    size: u64,
-) -> VersionRow {
-    let at = now();
-    let machine = MachineName { disk: new.packaging_disk.file_name.clone(), made: civil_now() };
-    VersionRow {
-        id: new.id,
-        layer_id: layer,
-        name: new.name.clone(),
-        description: new.description.clone(),
-        state: VersionState::Editing,
-        base_version_id: Some(base.id),
-        connector_id: Some(connector.id),
-        machine_name: Some(machine.to_string()),
-        firmware: base.firmware.clone(),
-        virtual_bytes: size,
-        logical_bytes: None,
-        added_bytes: None,
-        digest: None,
-        created_at: at.clone(),
-        updated_at: at,
-    }
-}
-
-fn civil_now() -> Civil {
-    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    Civil {
-        year: now.year().clamp(1, 9999) as u16,
-        month: now.month() as u8,
-        day: now.day() as u8,
-        hour: now.hour() as u8,
-        minute: now.minute() as u8,
-        second: now.second() as u8,
-        millisecond: now.millisecond() as u16,
     }
 }
 

@@ -18,7 +18,7 @@ use shale_model::{VersionEvent, VersionState};
 use shale_server::catalog::VersionRow;
 use shale_server::jobs::{
     self, AddVersionInput, CheckInput, CollectInput, DeleteLayerInput, DeleteVersionInput, Doomed,
-    ExportInput, FINALIZE, ImportInput, VerifyInput,
+    ExportInput, FINALIZE, ImportInput, Makes, VerifyInput,
 };
 use shale_server::world::World;
 use shale_task::sweep::{Answer, Pairs, Report, Subject, sweep};
@@ -132,6 +132,9 @@ fn add_version(_: &Bench) -> Value {
         machine_name: "machine".into(),
         disk_size: SIZE,
         firmware: Firmware::Bios,
+        compositions: Vec::new(),
+        makes: Makes::Disk,
+        new_layer: None,
     })
 }
 
