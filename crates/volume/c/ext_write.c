@@ -187,7 +187,8 @@ static errcode_t release(ext2_ino_t node, struct ext2_inode_large *inode, int is
     if (error)
         return error;
     inode->i_links_count = 0;
-    inode->i_dtime = inode->i_ctime ? inode->i_ctime : 1;
+    /* No clock is asked. A number below the count of inodes would be taken as a link in the list of orphans. */
+    inode->i_dtime = inode->i_ctime < fs->super->s_inodes_count ? fs->super->s_inodes_count : inode->i_ctime;
     error = inode_write(node, inode);
     ext2fs_inode_alloc_stats2(fs, node, -1, is_folder);
     return error;

@@ -462,3 +462,15 @@ fn folders_with_an_index_stay_right_when_entries_come_and_go() {
     assert_eq!(tree.0.keys().filter(|path| path.starts_with(b"etc/deep/")).count(), 2 + 1 + 200 + 900);
     assert!(run("debugfs", &["-R", "htree_dump /etc/deep", path]).contains("Root node dump"));
 }
+
+#[test]
+fn a_file_of_the_first_seconds_of_1970_can_be_removed() {
+    let image = Image::new(Made::Ext4, 24 * MIB, None);
+    made::guest::edit(&image, |guest| {
+        guest.put("folder/old", "old");
+        let (node, parent) = (guest.node("folder/old"), guest.node("folder"));
+        guest.describe(node, parent, 0o644, 0, 20);
+    });
+    // A time below the count of inodes must not be what says when the inode was freed: e2fsck takes that as a list.
+    made::guest::edit(&image, |guest| guest.remove("folder/old"));
+}
