@@ -54,13 +54,21 @@ test('files cannot be attached there, and the button says why and what to do ins
   await page.getByRole('tooltip', { name: /cannot give machines of a XenServer pool a CD yet: fetch the files/ }).waitFor();
 });
 
-test('the machine is powered off, and finalized from the task bar', async () => {
+test('the machine is powered off at once: that is outstanding, and finalized anyway with a reason', async () => {
   const bar = await openTaskBar(page);
   await page.getByRole('button', { name: 'Power off' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Power off' }).click();
   const finalize = bar.locator('button:not([aria-disabled=true])', { hasText: 'Finalize' });
   await finalize.click();
   await page.getByRole('dialog', { name: 'Finalize version 1.1?' }).getByRole('button', { name: 'Finalize' }).click();
+  await bar.getByText('A file system was in use when the machine was powered off.').waitFor({ timeout: 60_000 });
+  await bar.getByRole('button', { name: 'Check again' }).click();
+  await bar.getByText('One thing is outstanding in the packaging machine.').first().waitFor({ timeout: 60_000 });
+  await bar.getByRole('button', { name: 'Finalize anyway' }).click();
+  const anyway = page.getByRole('dialog', { name: 'Finalize version 1.1 anyway?' });
+  await anyway.getByText('Say why: it is kept in the audit.').waitFor();
+  await anyway.getByLabel('Reason').fill('nothing was changed');
+  await anyway.getByRole('button', { name: 'Finalize anyway' }).click();
   await page.getByText('This packaging machine is gone').waitFor({ timeout: 60_000 });
   await page.getByRole('link', { name: 'Show the version' }).click();
   await page.getByRole('heading', { name: 'Version 1.1 Deployable' }).waitFor();
