@@ -204,6 +204,16 @@ fn what_was_done_to_the_current_control_set_is_done_to_the_current_one() {
 }
 
 #[test]
+fn the_deepest_keys_are_compared_and_merged() {
+    let path = vec!["k"; 511].join("\\");
+    let (one, two) = (with(&[(&format!("{path}\\a/x"), "0")]), with(&[(&format!("{path}\\b/x"), "1")]));
+    let (merged, _) = merge(&one, &differ(&one, &two), false).unwrap();
+    assert_eq!(hives::content(&merged), hives::content(&two));
+    let (merged, _) = merge(&hives::empty(5), &differ(&hives::empty(5), &two), false).unwrap();
+    assert_eq!(hives::content(&merged), hives::content(&two));
+}
+
+#[test]
 fn a_real_hive_takes_what_was_done_to_another() {
     let real = hives::real("offreg");
     let now = hives::imported(

@@ -20,6 +20,10 @@ use super::{Hive, Key};
 /// What was done to the hive `origin` so that it became `now`, but for what `without` names; no bytes if nothing was. Equal
 /// pairs of hives give equal bytes. Both must be clean.
 pub fn difference(origin: &[u8], now: &[u8], without: &Exclusions) -> Result<Vec<u8>> {
+    super::deep(|| compared(origin, now, without))
+}
+
+fn compared(origin: &[u8], now: &[u8], without: &Exclusions) -> Result<Vec<u8>> {
     let (origin, now) = (Hive::open(origin.to_vec())?, Hive::open(now.to_vec())?);
     let current = current_set(&origin, &now)?;
     let (from, root) = (origin.root()?, now.root()?);
@@ -191,22 +195,22 @@ pub(super) fn facts_digest(link: bool, class: &[u8], security: &[u8]) -> Digest 
 
 /// What tells two keys apart with all that is in them and below them.
 pub(super) fn tree_digest(hive: &Hive, key: Key) -> Result<Digest> {
-    let mut hash = blake3::Hasher::new();
-    hash.update(&facts(hive, key)?);
+    // Collected, since a hasher for each of 512 levels would fill the stack.
+    let mut parts = facts(hive, key)?.to_vec();
     let values = values_by_name(hive, key)?;
-    hash.update(&(values.len() as u64).to_le_bytes());
+    parts.extend((values.len() as u64).to_le_bytes());
     for (folded, value) in values {
-        add_named(&mut hash, &folded, value_digest(&value));
+        add_named(&mut parts, &folded, value_digest(&value));
     }
     for (folded, (_, key)) in by_name(hive, key)? {
-        add_named(&mut hash, &folded, tree_digest(hive, key)?);
+        let digest = tree_digest(hive, key)?;
+        add_named(&mut parts, &folded, digest);
     }
-    Ok(hash.finalize().into())
+    Ok(blake3::hash(&parts).into())
 }
 
-fn add_named(hash: &mut blake3::Hasher, name: &Name, digest: Digest) {
-    let units: Vec<u8> = name.units().iter().flat_map(|unit| unit.to_le_bytes()).collect();
-    hash.update(&(units.len() as u64).to_le_bytes());
-    hash.update(&units);
-    hash.update(&digest);
+fn add_named(parts: &mut Vec<u8>, name: &Name, digest: Digest) {
+    parts.extend((name.units().len() as u64 * 2).to_le_bytes());
+    parts.extend(name.units().iter().flat_map(|unit| unit.to_le_bytes()));
+    parts.extend(digest);
 }

@@ -247,7 +247,7 @@ impl Hive {
         let root = self.cells.root()?;
         let (mut at, mut depth) = (key.0, 0);
         while at != root && depth <= DEPTH {
-            at = self.cells.node(at)?.parent;
+            at = u32_at(self.cells.signed(at, b"nk")?, nk::PARENT)?;
             depth += 1;
         }
         Ok(depth)

@@ -23,6 +23,10 @@ pub fn merge(onto: &[u8], difference: &[u8], only_known: bool) -> Result<(Vec<u8
     if difference.is_empty() {
         return Ok((onto.to_vec(), Vec::new()));
     }
+    super::deep(|| merged(onto, difference, only_known))
+}
+
+fn merged(onto: &[u8], difference: &[u8], only_known: bool) -> Result<(Vec<u8>, Vec<String>)> {
     let changes = Changes::read(difference)?;
     let hive = Hive::open(onto.to_vec())?;
     let root = hive.root()?;

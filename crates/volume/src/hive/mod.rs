@@ -37,9 +37,12 @@ pub use value::{Value, kind};
 
 use std::collections::BTreeMap;
 
-use shale_disk::Result;
+use shale_disk::{Error, Result};
 
 use cells::Cells;
+
+/// Bytes of stack for [`check::DEPTH`] levels: four times what a build without optimisation takes.
+const STACK: usize = 16 << 20;
 
 /// A hive, all of it in memory.
 pub struct Hive {
@@ -65,4 +68,15 @@ impl Hive {
         let found = check::tree(&cells)?;
         Ok(Self { cells, security: found.security, in_order: found.in_order, edits: None })
     }
+}
+
+/// Does what goes as deep as a hive's keys, each level a few calls, on a stack that is large enough for it.
+fn deep<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("hive".to_owned()).stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, work);
+        let thread =
+            thread.map_err(|e| Error::io("a thread to compare registry hives cannot be started", e))?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
