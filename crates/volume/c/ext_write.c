@@ -132,7 +132,7 @@ int ext_make(struct request *request)
         error = make_other(&making, node);
     if (error)
         return ext_wrong(error, "the entry cannot be made");
-    put_u64(node);
+    put_made(node);
     return 0;
 }
 
@@ -316,7 +316,7 @@ int ext_describe(struct request *request)
 {
     struct facts facts;
     struct ext2_inode_large *inode;
-    uint64_t node = take_u64(request);
+    uint64_t node = take_node(request);
     uint32_t scratch;
     take_u64(request);
     take_bytes(request, &scratch);
@@ -337,7 +337,7 @@ int ext_describe(struct request *request)
 int ext_size(struct request *request)
 {
     struct ext2_inode_large *inode;
-    uint64_t node = take_u64(request), size;
+    uint64_t node = take_node(request), size;
     uint32_t length, count;
     take_bytes(request, &length);
     size = take_u64(request);

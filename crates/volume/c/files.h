@@ -20,6 +20,10 @@ struct facts {
     struct moment moments[MOMENTS];
 };
 
+/* Node 0 in a request is the entry that was made last: its number need not have come back to the parent. */
+uint64_t take_node(struct request *request);
+void put_made(uint64_t node);
+
 void put_facts(const struct facts *facts);
 void take_facts(struct request *request, struct facts *facts);
 

@@ -53,7 +53,7 @@ int ntfs_make(struct request *request)
         made = ntfs_create(folder, const_cpu_to_le32(0), name.text, name.length, kind == FOLDER ? S_IFDIR : S_IFREG);
     int result = made ? 0 : ntfs_wrong("the entry cannot be made");
     if (made) {
-        put_u64(made->mft_no);
+        put_made(made->mft_no);
         if (ntfs_inode_close_in_dir(made, folder))
             result = ntfs_wrong("the entry cannot be made");
     }
@@ -213,7 +213,7 @@ int ntfs_describe(struct request *request)
     struct wanted wanted;
     struct facts facts;
     uint32_t length;
-    uint64_t node = take_u64(request), parent = take_u64(request);
+    uint64_t node = take_node(request), parent = take_u64(request);
     take_bytes(request, &length);
     take_facts(request, &facts);
     if (take_wanted(request, &wanted))
@@ -284,7 +284,7 @@ struct sizing {
 static int take_sizing(struct request *request, struct sizing *sizing)
 {
     uint32_t length;
-    sizing->node = take_u64(request);
+    sizing->node = take_node(request);
     const uint8_t *name = take_bytes(request, &length);
     sizing->size = take_u64(request);
     sizing->covered = 0;

@@ -17,6 +17,20 @@ int fail(enum failure kind, const char *text)
     return -1;
 }
 
+static uint64_t made;
+
+uint64_t take_node(struct request *request)
+{
+    uint64_t node = take_u64(request);
+    return node ? node : made;
+}
+
+void put_made(uint64_t node)
+{
+    made = node;
+    put_u64(node);
+}
+
 void put_facts(const struct facts *facts)
 {
     put_u16(facts->mode);
@@ -69,7 +83,9 @@ static int serve(const struct file_system *files, struct request *request)
     case ENTRY: return files->entry(take_u64(request));
     case MAP:
     case READ: return read_request(files, request);
-    case MAKE: return files->make(request);
+    case MAKE:
+        made = 0;
+        return files->make(request);
     case LINK_: return files->link(request);
     case REMOVE: return files->remove(request);
     case DESCRIBE: return files->describe(request);

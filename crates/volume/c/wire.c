@@ -13,6 +13,7 @@
 static uint8_t outgoing[OUTGOING];
 static size_t outgoing_length;
 static uint8_t *request_bytes;
+static struct request requests; /* Those of the message that are still to be served. */
 static uint8_t *answer;
 static size_t answer_length, answer_room;
 static char **texts;
@@ -81,23 +82,6 @@ static void send_head(uint32_t length, uint8_t tag)
     send_bytes(&tag, 1);
 }
 
-void wire_request(struct request *request)
-{
-    uint32_t length;
-    while (texts_count > 0)
-        free(texts[--texts_count]);
-    read_all(&length, 4);
-    if (length == 0 || length > REQUEST_LIMIT)
-        _exit(BAD_MESSAGE);
-    if (!request_bytes)
-        request_bytes = memory(REQUEST_LIMIT);
-    read_all(request_bytes, length);
-    request->operation = request_bytes[0];
-    request->at = request_bytes + 1;
-    request->left = length - 1;
-    answer_length = 0;
-}
-
 static const uint8_t *take(struct request *request, size_t length)
 {
     const uint8_t *at = request->at;
@@ -106,6 +90,35 @@ static const uint8_t *take(struct request *request, size_t length)
     request->at += length;
     request->left -= length;
     return at;
+}
+
+/* Reads a message into memory: the requests in it. */
+static void read_message(void)
+{
+    uint32_t length;
+    read_all(&length, 4);
+    if (length < 5 || length > REQUEST_LIMIT)
+        _exit(BAD_MESSAGE);
+    if (!request_bytes)
+        request_bytes = memory(REQUEST_LIMIT);
+    read_all(request_bytes, length);
+    requests.at = request_bytes;
+    requests.left = length;
+}
+
+void wire_request(struct request *request)
+{
+    while (texts_count > 0)
+        free(texts[--texts_count]);
+    if (requests.left == 0)
+        read_message();
+    uint32_t length = take_u32(&requests);
+    if (length == 0)
+        _exit(BAD_MESSAGE);
+    request->at = take(&requests, length);
+    request->left = length;
+    request->operation = take_u8(request);
+    answer_length = 0;
 }
 
 uint8_t take_u8(struct request *request)

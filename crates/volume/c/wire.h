@@ -1,6 +1,7 @@
 /* What the program says to the process that started it, over one socket (descriptor 0), and what it is told.
  *
- *   request   u32 length, u8 operation, fields            from the parent, one at a time
+ *   message   u32 length, requests                        from the parent; each request is answered, in order
+ *   request   u32 length, u8 operation, fields
  *   meanwhile 'r' u64 offset, u32 length                  read the disk: answered by u32 length, the bytes
  *             'w' u64 offset, the bytes                   write the disk: never answered
  *   end       'a' fields  |  'e' u8 kind, text            the answer, or why there is none
@@ -14,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Largest request and answer; the parent has the same limits. */
+/* Largest message with requests, and answer; the parent has the same limits. */
 #define REQUEST_LIMIT (2u << 20)
 #define ANSWER_LIMIT (32u << 20)
 

@@ -13,9 +13,14 @@ use shale_disk::{Error, ErrorKind, Result, Watch};
 
 use crate::delta::{Body, Change, Content, Item};
 use crate::diff::told;
-use crate::files::{Attributes, Facts, Files, Filling, Kind, Making, show};
+use crate::files::{Attributes, Facts, Files, Filling, Kind, Making, Map, New, Placed, Room, show};
 use crate::plan::Plan;
 use crate::tree::{Tree, split};
+
+/// Entries that are made together at most.
+const TOGETHER: usize = 64;
+/// Bytes of attributes and ranges up to which an entry is one of those.
+const SMALL: usize = 2048;
 
 /// Gives the content of a layer's delta.
 pub trait Contents {
@@ -62,10 +67,8 @@ pub fn apply(
 ) -> Result<()> {
     let there = base.0.iter().map(|(path, entry)| (path.clone(), (entry.node, entry.kind.clone()))).collect();
     let (last, touched) = (BTreeMap::new(), BTreeSet::new());
-    let mut work = Work { files, base, there, kept: &plan.kept, layers, watch, last, touched };
-    let about = |path: &[u8], e: Error| {
-        Error::new(e.kind(), format!("'/{}' cannot be written", show(path))).with_source(e)
-    };
+    let (kept, waiting) = (&plan.kept, Vec::new());
+    let mut work = Work { files, base, there, kept, layers, watch, waiting, last, touched };
     for (path, planned) in plan.changes.iter().rev() {
         if planned.change == Change::Removed {
             work.remove(path).map_err(|e| about(path, e))?;
@@ -74,9 +77,24 @@ pub fn apply(
     for (path, planned) in &plan.changes {
         let Change::Put(item) = &planned.change else { continue };
         told(watch, 0)?;
+        if work.waiting.len() == TOGETHER || matches!(item.body, Body::NameOf(_)) {
+            work.make_waiting()?;
+        }
         work.put(path, item).map_err(|e| about(path, e))?;
     }
+    work.make_waiting()?;
     work.finish()
+}
+
+fn about(path: &[u8], e: Error) -> Error {
+    Error::new(e.kind(), format!("'/{}' cannot be written", show(path))).with_source(e)
+}
+
+/// An entry that is made with others, as soon as there are enough of them.
+struct Waiting<'a> {
+    path: &'a [u8],
+    item: &'a Item,
+    parent: u64,
 }
 
 struct Work<'a, 'l> {
@@ -86,13 +104,14 @@ struct Work<'a, 'l> {
     kept: &'a HashMap<[u8; 32], (usize, u64)>,
     layers: &'a mut [&'l mut dyn Contents],
     watch: Watch<'a>,
+    waiting: Vec<Waiting<'a>>,
     /// What is described once everything is there.
     last: BTreeMap<Vec<u8>, (u64, Facts, Attributes)>,
     /// Folders whose entries changed.
     touched: BTreeSet<Vec<u8>>,
 }
 
-impl Work<'_, '_> {
+impl<'a> Work<'a, '_> {
     /// Removes an entry and all below it, if it is there.
     fn remove(&mut self, path: &[u8]) -> Result<()> {
         let start = [path, b"/"].concat();
@@ -122,7 +141,7 @@ impl Work<'_, '_> {
         }
     }
 
-    fn put(&mut self, path: &[u8], item: &Item) -> Result<()> {
+    fn put(&mut self, path: &'a [u8], item: &'a Item) -> Result<()> {
         let existing = self.there.get(path).cloned();
         if item.kind == Kind::Folder {
             let node = match existing {
@@ -135,6 +154,12 @@ impl Work<'_, '_> {
         }
         let node = match (&item.body, existing) {
             (Body::NameOf(first), existing) => return self.name(path, first, item, existing),
+            (Body::New(_), _) if is_small(item) => {
+                self.remove(path)?;
+                let parent = self.place(path)?.0;
+                self.waiting.push(Waiting { path, item, parent });
+                return Ok(());
+            }
             (Body::New(_), _) => self.make(path, item)?,
             (Body::Kept | Body::Filled(_), Some((node, _))) => node,
             (Body::Merged { .. }, _) => return Err(corrupt("it was not put together")),
@@ -193,7 +218,44 @@ impl Work<'_, '_> {
         Ok(())
     }
 
+    /// Makes what waits, and writes its content.
+    fn make_waiting(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let block = self.files.block();
+        let new: Vec<New> = waiting
+            .iter()
+            .map(|Waiting { path, item, parent }| New {
+                making: Making { parent: *parent, name: split(path).unwrap_or_default().1, kind: &item.kind },
+                streams: new_streams(item).map(|(name, content)| (&name[..], room(content, block))).collect(),
+                facts: &item.facts,
+                attributes: &item.attributes,
+            })
+            .collect();
+        let made = self.files.make_all(&new).map_err(|(number, e)| about(waiting[number].path, e))?;
+        for (Waiting { path, item, parent }, made) in waiting.iter().zip(made) {
+            self.there.insert(path.to_vec(), (made.node, item.kind.clone()));
+            self.pour_all(*parent, item, &made).map_err(|e| about(path, e))?;
+        }
+        Ok(())
+    }
+
+    fn pour_all(&mut self, parent: u64, item: &Item, made: &Placed) -> Result<()> {
+        for ((name, content), map) in new_streams(item).zip(&made.maps) {
+            self.pour(made.node, name, content, Some(map))?;
+        }
+        // What went through the library changed times.
+        match made.maps.iter().any(|map| !map.direct && map.size > 0) {
+            true => self.files.describe(made.node, parent, &item.facts, &item.attributes),
+            false => Ok(()),
+        }
+    }
+
     fn fill(&mut self, node: u64, stream: &[u8], content: &Content) -> Result<()> {
+        self.pour(node, stream, content, None)
+    }
+
+    /// Writes a content, as its digest says; into the room that the stream has, or is given.
+    fn pour(&mut self, node: u64, stream: &[u8], content: &Content, map: Option<&Map>) -> Result<()> {
         let (layer, offset) =
             *self.kept.get(&content.digest).ok_or_else(|| corrupt("no layer has its content"))?;
         let contents = &mut **self
@@ -203,17 +265,20 @@ impl Work<'_, '_> {
         let content = &Content { offset, ..content.clone() };
         let mut pouring = Pouring { content, contents, hasher: blake3::Hasher::new(), poured: 0 };
         let watch = self.watch;
-        let ranges = rounded(content, self.files.block());
+        let Room { size, ranges, compressed } = room(content, self.files.block());
         let filling = Filling {
-            size: content.size,
+            size,
             ranges: &ranges,
-            compressed: content.compressed,
+            compressed,
             content: &mut |offset, buffer| {
                 told(watch, buffer.len() as u64)?;
                 pouring.pour(offset, buffer)
             },
         };
-        self.files.fill(node, stream, filling)?;
+        match map {
+            Some(map) => self.files.pour(node, stream, map, filling)?,
+            None => self.files.fill(node, stream, filling)?,
+        }
         if pouring.poured != content.length() || pouring.hasher.finalize().as_bytes() != &content.digest {
             return Err(corrupt("its content in the layer is not what was kept: check the repository"));
         }
@@ -245,8 +310,22 @@ impl Work<'_, '_> {
     }
 }
 
-/// The ranges of a content in whole blocks, which another file system may have larger ones of.
-fn rounded(content: &Content, block: u64) -> Vec<std::ops::Range<u64>> {
+/// The streams of an entry of its own.
+fn new_streams(item: &Item) -> impl Iterator<Item = (&Vec<u8>, &Content)> {
+    let streams = if let Body::New(streams) = &item.body { Some(streams) } else { None };
+    streams.into_iter().flatten()
+}
+
+/// Whether an entry is told in few bytes, so that many fit a message.
+fn is_small(item: &Item) -> bool {
+    let attributes: usize = item.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let target = if let Kind::Link { target } = &item.kind { target.len() } else { 0 };
+    let ranges: usize = new_streams(item).map(|(_, content)| content.ranges.len() + 1).sum();
+    attributes + target + 16 * ranges <= SMALL
+}
+
+/// The room of a content, in whole blocks, which another file system may have larger ones of.
+fn room(content: &Content, block: u64) -> Room {
     let mut ranges: Vec<std::ops::Range<u64>> = Vec::new();
     for range in &content.ranges {
         let (start, end) =
@@ -256,7 +335,7 @@ fn rounded(content: &Content, block: u64) -> Vec<std::ops::Range<u64>> {
             _ => ranges.push(start..end),
         }
     }
-    ranges
+    Room { size: content.size, ranges, compressed: content.compressed }
 }
 
 /// A content that is read in order, and hashed on its way.

@@ -12,6 +12,7 @@
 //! or says what it must not is ended, and every later request says so.
 
 mod entry;
+mod new;
 mod process;
 mod wide;
 mod wire;
@@ -24,6 +25,7 @@ use shale_disk::{Disk, Error, ErrorKind, Result};
 use crate::changes::Changes;
 use crate::known::Known;
 pub use entry::{Attributes, Entry, Facts, Kind, Map, Moment, Piece, Stream};
+pub use new::{New, Placed, Room};
 pub use process::Program;
 use process::{Process, Shown};
 use wire::{Answer, Request};
@@ -206,6 +208,11 @@ impl Files {
 
     /// Makes an entry without content and with the metadata of a new one; returns its node.
     pub fn make(&mut self, making: Making) -> Result<u64> {
+        let request = self.make_request(making)?;
+        self.process.ask(request)?.u64()
+    }
+
+    fn make_request(&self, making: Making) -> Result<Request> {
         let (number, major, minor, target) = match making.kind {
             Kind::Folder => (1, 0, 0, &[][..]),
             Kind::File => (2, 0, 0, &[][..]),
@@ -221,7 +228,7 @@ impl Files {
         let mut request = Request::new(wire::MAKE);
         request.u64(making.parent).bytes(&self.name_to(making.name)?);
         request.u8(number).u32(major).u32(minor).bytes(target);
-        self.process.ask(request)?.u64()
+        Ok(request)
     }
 
     /// Gives an entry that is no folder one more name.
@@ -241,33 +248,39 @@ impl Files {
     /// Gives an entry these facts and exactly these attributes. Last of all changes to it, and to a folder's entries:
     /// each of them sets times. `parent` is a folder that names it, to which its DOS name belongs.
     pub fn describe(&mut self, node: u64, parent: u64, facts: &Facts, attributes: &Attributes) -> Result<()> {
-        let mut request = Request::new(wire::DESCRIBE);
-        request.u64(node).u64(parent).bytes(&[]).u16(facts.mode).u32(facts.owner).u32(facts.group);
-        request.u32(facts.flags);
-        for moment in [facts.modified, facts.accessed, facts.changed, facts.born] {
-            request.u64(moment.seconds as u64).u32(moment.nanoseconds);
-        }
-        request.u32(attributes.len() as u32);
-        for (name, value) in attributes {
-            if name.contains(&0) {
-                return Err(invalid("no attribute has a zero byte in its name"));
-            }
-            request.bytes(name).bytes(value);
-        }
+        let request = describe_request(node, parent, facts, attributes)?;
         self.process.ask(request).map(drop)
     }
 
     /// Replaces the content of a stream, which is made if need be.
     pub fn fill(&mut self, node: u64, stream: &[u8], filling: Filling) -> Result<()> {
-        let name = self.name_to(stream)?;
-        let mut request = Request::new(wire::SIZE);
-        request.u64(node).bytes(&name).u64(filling.size).u32(filling.ranges.len() as u32);
-        for range in filling.ranges {
-            request.u64(range.start).u64(range.end - range.start);
-        }
-        request.u8(filling.compressed.into());
+        let request = self.size_request(node, stream, filling.size, filling.ranges, filling.compressed)?;
         let mut answer = self.process.ask(request)?;
         let map = self.map_from(&mut answer)?;
+        self.pour(node, stream, &map, filling)
+    }
+
+    fn size_request(
+        &self,
+        node: u64,
+        stream: &[u8],
+        size: u64,
+        ranges: &[Range<u64>],
+        compressed: bool,
+    ) -> Result<Request> {
+        let mut request = Request::new(wire::SIZE);
+        request.u64(node).bytes(&self.name_to(stream)?).u64(size).u32(ranges.len() as u32);
+        for range in ranges {
+            request.u64(range.start).u64(range.end - range.start);
+        }
+        request.u8(compressed.into());
+        Ok(request)
+    }
+
+    /// Writes content into a stream that has room for it, where `map` says. Where that is not direct, the file must be described
+    /// after it.
+    pub fn pour(&mut self, node: u64, stream: &[u8], map: &Map, filling: Filling) -> Result<()> {
+        let name = self.name_to(stream)?;
         let stroke = filling.size.max(self.block).min(STROKE as u64);
         let mut buffer = vec![0; stroke as usize];
         if map.direct {
@@ -397,6 +410,23 @@ impl Files {
         }
         Ok(Map { direct, size, pieces })
     }
+}
+
+fn describe_request(node: u64, parent: u64, facts: &Facts, attributes: &Attributes) -> Result<Request> {
+    let mut request = Request::new(wire::DESCRIBE);
+    request.u64(node).u64(parent).bytes(&[]).u16(facts.mode).u32(facts.owner).u32(facts.group);
+    request.u32(facts.flags);
+    for moment in [facts.modified, facts.accessed, facts.changed, facts.born] {
+        request.u64(moment.seconds as u64).u32(moment.nanoseconds);
+    }
+    request.u32(attributes.len() as u32);
+    for (name, value) in attributes {
+        if name.contains(&0) {
+            return Err(invalid("no attribute has a zero byte in its name"));
+        }
+        request.bytes(name).bytes(value);
+    }
+    Ok(request)
 }
 
 fn moment_from(answer: &mut Answer) -> Result<Moment> {

@@ -131,22 +131,33 @@ impl Process {
 
     /// Sends a request and serves the disk until it is answered.
     pub fn ask(&mut self, request: Request) -> Result<Answer> {
+        let operation = request.operation();
+        let mut answers = self.ask_all(&request.finish()?, 1, operation)?;
+        answers.pop().unwrap_or_else(|| Err(nonsense()))
+    }
+
+    /// Sends `count` requests at once, and serves the disk until all are answered. `operation` names them where the process
+    /// fails.
+    pub fn ask_all(&mut self, requests: &[u8], count: usize, operation: u8) -> Result<Vec<Result<Answer>>> {
         if self.ended {
             let text = "the program that reads file systems was ended by an earlier failure";
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
-        let operation = request.operation();
-        let message = request.finish()?;
-        match self.converse(&message) {
-            Ok(said) => said,
-            Err(ended) => Err(self.end(ended, operation)),
-        }
+        let answers = self.tell(requests).and_then(|()| (0..count).map(|_| self.hear()).collect());
+        answers.map_err(|ended| self.end(ended, operation))
+    }
+
+    /// The process hears a message to its end before it does anything, so this cannot wait for itself.
+    fn tell(&mut self, requests: &[u8]) -> std::result::Result<(), Ended> {
+        self.buffer.clear();
+        self.buffer.extend((requests.len() as u32).to_le_bytes());
+        self.buffer.extend(requests);
+        Ok(self.socket.get_mut().write_all(&self.buffer)?)
     }
 
     /// The inner result is what the process said; the outer error is that there is no talking to it any more.
-    fn converse(&mut self, message: &[u8]) -> std::result::Result<Result<Answer>, Ended> {
+    fn hear(&mut self) -> std::result::Result<Result<Answer>, Ended> {
         let started = Instant::now();
-        self.socket.get_mut().write_all(message)?;
         loop {
             if started.elapsed() > LONGEST {
                 return Err(Ended::TooLong);

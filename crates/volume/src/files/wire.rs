@@ -60,7 +60,7 @@ impl Request {
     /// The message, its length in front.
     pub fn finish(mut self) -> Result<Vec<u8>> {
         let length = self.0.len() - 4;
-        if length > REQUEST_LIMIT {
+        if self.0.len() > REQUEST_LIMIT {
             let text = "an entry has more metadata, or is in more pieces, than is written here";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
