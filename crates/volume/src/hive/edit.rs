@@ -16,7 +16,7 @@ use super::room::Room;
 use super::value::Value;
 use super::{Hive, Key};
 
-/// Most keys and values that a name of theirs may be long, in units.
+/// Longest name of a key and of a value, in units.
 const KEY_NAME: usize = 255;
 const VALUE_NAME: usize = 16_383;
 

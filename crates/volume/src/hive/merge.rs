@@ -17,7 +17,7 @@ use super::value::Value;
 use super::{Hive, Key};
 
 /// Does to the hive `onto` what a difference says. Tells the hive, and what both sides changed to different things: a value
-/// as `Software\\Vendor\\Setting`, a key with a `\\` behind it. With `only_known` a value or key that was changed, but that is
+/// as `Software\Vendor\Setting`, a key with a `\` behind it. With `only_known` a value or key that was changed, but that is
 /// not there, stays away; otherwise it is put there.
 pub fn merge(onto: &[u8], difference: &[u8], only_known: bool) -> Result<(Vec<u8>, Vec<String>)> {
     if difference.is_empty() {
