@@ -43,9 +43,9 @@ const home = createRoute({
   component: lazyRouteComponent(() => import('./home/HomePage'), 'HomePage'),
 });
 
-const osLayers = createRoute({
+const layers = createRoute({
   getParentRoute: inFrame,
-  path: '/layers/os',
+  path: '/layers/$kind',
   validateSearch: optional((search) => ({
     q: text(search.q),
     state: oneOf(...LAYER_STATES)(search.state),
@@ -53,20 +53,12 @@ const osLayers = createRoute({
     down: search.down === true ? true : undefined,
     view: oneOf('tiles', 'table')(search.view),
   })),
-  component: lazyRouteComponent(() => import('./layers/OsLayersPage'), 'OsLayersPage'),
+  component: lazyRouteComponent(() => import('./layers/LayersPage'), 'LayersPage'),
 });
-const kind = (path: 'platform' | 'app') =>
-  createRoute({
-    getParentRoute: inFrame,
-    path: `/layers/${path}`,
-    component: lazyRouteComponent(
-      () => import('./layers/KindPage'),
-      path === 'platform' ? 'PlatformLayersPage' : 'AppLayersPage',
-    ),
-  });
+// A link that does not know a layer's kind says `any`: the page then goes to the right address.
 const layer = createRoute({
   getParentRoute: inFrame,
-  path: '/layers/os/$id',
+  path: '/layers/$kind/$id',
   validateSearch: optional((search) => ({ version: text(search.version) })),
   component: lazyRouteComponent(() => import('./layers/LayerPage'), 'LayerPage'),
 });
@@ -76,9 +68,15 @@ const createLayer = createRoute({
   validateSearch: optional((search) => ({ step: text(search.step) })),
   component: lazyRouteComponent(() => import('./wizard/CreateLayerPage'), 'CreateLayerPage'),
 });
+const packageLayer = createRoute({
+  getParentRoute: inFrame,
+  path: '/create-layer/$kind',
+  validateSearch: optional((search) => ({ step: text(search.step) })),
+  component: lazyRouteComponent(() => import('./wizard/PackageLayerPage'), 'PackageLayerPage'),
+});
 const addVersion = createRoute({
   getParentRoute: inFrame,
-  path: '/layers/os/$id/add-version',
+  path: '/layers/$kind/$id/add-version',
   validateSearch: optional((search) => ({ step: text(search.step), base: text(search.base) })),
   component: lazyRouteComponent(() => import('./wizard/AddVersionPage'), 'AddVersionPage'),
 });
@@ -154,11 +152,10 @@ const tree = root.addChildren([
     screen,
     framed.addChildren([
       home,
-      osLayers,
-      kind('platform'),
-      kind('app'),
+      layers,
       layer,
       createLayer,
+      packageLayer,
       addVersion,
       machines,
       machine,

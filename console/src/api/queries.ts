@@ -46,7 +46,7 @@ export const doctorQuery = queryOptions({
 
 /** Which layers, in which order: the server's own words (`GET /layers`). */
 export interface LayerFilter {
-  kind: LayerKind;
+  kind?: LayerKind;
   text?: string;
   state?: VersionState;
   sort?: LayerSort;
@@ -73,6 +73,16 @@ export const fewLayersQuery = (filter: LayerFilter, limit: number) =>
     queryFn: async ({ signal }) =>
       (await asked(client.GET('/api/v1/layers', { params: { query: { ...filter, limit } }, signal }))).items,
     placeholderData: keepPreviousData,
+  });
+
+/** All layers of a kind, by name: to choose from. */
+export const allLayersQuery = (kind: LayerKind) =>
+  queryOptions({
+    queryKey: ['layers', kind, 'all'],
+    queryFn: () =>
+      whole((page_token) =>
+        asked(client.GET('/api/v1/layers', { params: { query: { kind, sort: 'name', limit: WHOLE, page_token } } })),
+      ),
   });
 
 export const layerQuery = (id: string) =>

@@ -24,6 +24,7 @@ export type Machine = Schemas['Machine'];
 export type MachineCheck = Schemas['MachineCheck'];
 export type MachineFile = Schemas['MachineFile'];
 export type NewLayer = Schemas['NewLayer'];
+export type Packaging = Schemas['Packaging'];
 export type Power = Schemas['Power'];
 export type Problem = Schemas['Problem'];
 export type Repository = Schemas['Repository'];

@@ -67,7 +67,7 @@ export function AuditPage() {
 function NoAudit() {
   return (
     <Nothing icon={HistoryIcon} title={say.nothing} text={say.nothingText}>
-      <LinkButton to="/create-os-layer">{words.layers.create}</LinkButton>
+      <LinkButton to="/create-os-layer">{words.layers.create.os}</LinkButton>
     </Nothing>
   );
 }
@@ -112,7 +112,7 @@ function ObjectName({ entry }: { entry: AuditEntry }) {
   const { object_kind: kind, object_id: id, object_name: name } = entry;
   if (kind === 'layer') {
     return (
-      <Link to="/layers/os/$id" params={{ id }}>
+      <Link to="/layers/$kind/$id" params={{ kind: 'any', id }}>
         {name}
       </Link>
     );

@@ -5,26 +5,41 @@ import { words } from '../words';
 
 const { frame } = words;
 
-const PLACES = [
+type Place = [to: string, label: string];
+
+const LAYERS: Place[] = [
   ['/layers/os', frame.osLayers],
   ['/layers/platform', frame.platformLayers],
   ['/layers/app', frame.appLayers],
-] as const;
+];
 
-const REST = [
+const IMAGES: Place[] = [
+  ['/templates', frame.templates],
+  ['/images', frame.images],
+];
+
+const REST: Place[] = [
   ['/machines', frame.machines],
   ['/connectors', frame.connectors],
   ['/tasks', frame.tasks],
   ['/audit', frame.audit],
   ['/settings', frame.settings],
-] as const;
+];
 
 /** All pages that have a place in the navigation. */
-export const PAGES = [['/', frame.home] as const, ...PLACES, ...REST];
+export const PAGES: Place[] = [['/', frame.home], ...LAYERS, ...IMAGES, ...REST];
+
+/** Wizards that stand at an address of their own, by the page they belong to. */
+const WIZARDS: Record<string, string> = {
+  '/create-os-layer': '/layers/os',
+  '/create-layer/platform': '/layers/platform',
+  '/create-layer/app': '/layers/app',
+  '/create-template': '/templates',
+};
 
 export function Navigation() {
   const { pathname } = useLocation();
-  const item = ([to, label]: (typeof PAGES)[number]) => (
+  const item = ([to, label]: Place) => (
     <NavItem key={to} isActive={to === '/' ? pathname === '/' : under(pathname, to)}>
       <Link to={to}>{label}</Link>
     </NavItem>
@@ -34,7 +49,8 @@ export function Navigation() {
       <PageSidebarBody>
         <Nav aria-label={frame.navigation}>
           <NavList>{item(PAGES[0]!)}</NavList>
-          <NavGroup title={frame.layers}>{PLACES.map(item)}</NavGroup>
+          <NavGroup title={frame.layers}>{LAYERS.map(item)}</NavGroup>
+          <NavGroup title={frame.images}>{IMAGES.map(item)}</NavGroup>
           <NavList className="nav-rest">{REST.map(item)}</NavList>
         </Nav>
       </PageSidebarBody>
@@ -43,6 +59,5 @@ export function Navigation() {
 }
 
 function under(pathname: string, to: string): boolean {
-  const wizard = to === '/layers/os' && pathname.startsWith('/create-os-layer');
-  return wizard || pathname === to || pathname.startsWith(`${to}/`);
+  return WIZARDS[pathname] === to || pathname === to || pathname.startsWith(`${to}/`);
 }

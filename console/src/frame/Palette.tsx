@@ -92,7 +92,7 @@ function useEntries(sought: string): Entry[] {
   const navigate = useNavigate();
   // The last word is most likely part of a name: "add version to deb".
   const text = sought.trim().split(/\s+/).at(-1) || undefined;
-  const { data: layers = [] } = useQuery(fewLayersQuery({ kind: 'os', text, sort: 'name' }, LAYERS));
+  const { data: layers = [] } = useQuery(fewLayersQuery({ text, sort: 'name' }, LAYERS));
   const create = useMay('create_layer');
   const { data: machines = [] } = useQuery(machinesQuery);
   return useMemo(() => {
@@ -107,18 +107,24 @@ function useEntries(sought: string): Entry[] {
       ...(create?.allowed
         ? [
             {
-              key: 'create',
-              label: layerWords.create,
+              key: 'create-os',
+              label: layerWords.create.os,
               group: frame.actions,
               go: () => void navigate({ to: '/create-os-layer' }),
             },
+            ...(['platform', 'app'] as const).map((kind) => ({
+              key: `create-${kind}`,
+              label: layerWords.create[kind],
+              group: frame.actions,
+              go: () => void navigate({ to: '/create-layer/$kind', params: { kind } }),
+            })),
           ]
         : []),
       ...layers.map((layer) => ({
         key: `layer-${layer.id}`,
         label: layer.name,
-        group: frame.osLayers,
-        go: () => void navigate({ to: '/layers/os/$id', params: { id: layer.id } }),
+        group: layerWords[layer.kind],
+        go: () => void navigate({ to: '/layers/$kind/$id', params: { kind: layer.kind, id: layer.id } }),
       })),
       ...layers
         .filter((layer) => actionOf(layer.actions, 'add_version')?.allowed)
@@ -126,7 +132,7 @@ function useEntries(sought: string): Entry[] {
           key: `add-${layer.id}`,
           label: frame.addVersionTo(layer.name),
           group: frame.actions,
-          go: () => void navigate({ to: '/layers/os/$id/add-version', params: { id: layer.id } }),
+          go: () => void navigate({ to: '/layers/$kind/$id/add-version', params: { kind: layer.kind, id: layer.id } }),
         })),
       ...machines.map((machine) => ({
         key: `machine-${machine.id}`,

@@ -7,7 +7,7 @@ import { useEffect, useRef } from 'react';
 /** A page marks its filter field with this class on it or around it. */
 export const FILTER = 'page-filter';
 
-const GO = { h: '/', l: '/layers/os', m: '/machines', c: '/connectors', t: '/tasks', s: '/settings' } as const;
+const GO: Record<string, string> = { h: '/', l: '/layers/os', m: '/machines', c: '/connectors', t: '/tasks', s: '/settings' };
 const SECOND_KEY_MS = 1_500;
 
 interface Keys {
@@ -30,7 +30,7 @@ export function useShortcuts({ onPalette, onTasks }: Keys) {
       wentAt.current = -Infinity;
       if (going && event.key in GO) {
         event.preventDefault();
-        void navigate({ to: GO[event.key as keyof typeof GO] });
+        void navigate({ to: GO[event.key] });
       } else if (event.key === 'g') wentAt.current = performance.now();
       else if (event.key === '/') focusFilter(event);
       else if (event.key === 't') onTasks();

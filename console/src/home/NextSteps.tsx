@@ -31,7 +31,7 @@ export function NextSteps() {
           </Step>
           <Step isDone={version} text={say.steps.versionText}>
             {first ? (
-              <Link to="/layers/os/$id/add-version" params={{ id: first.id }}>
+              <Link to="/layers/$kind/$id/add-version" params={{ kind: 'os', id: first.id }}>
                 {say.steps.version}
               </Link>
             ) : (
@@ -40,7 +40,7 @@ export function NextSteps() {
           </Step>
           <Step isDone={done.has('export_version')} text={say.steps.exportText}>
             {first ? (
-              <Link to="/layers/os/$id" params={{ id: first.id }}>
+              <Link to="/layers/$kind/$id" params={{ kind: 'os', id: first.id }}>
                 {say.steps.export}
               </Link>
             ) : (

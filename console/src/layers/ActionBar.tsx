@@ -46,7 +46,9 @@ export function ActionBar({ selected, everything, onSelectAll }: Props) {
       <ActionButton
         variant="secondary"
         action={onlyFor(selected, (layer) => actionOf(layer.actions, 'add_version'))}
-        onClick={() => one && void navigate({ to: '/layers/os/$id/add-version', params: { id: one.id } })}
+        onClick={() =>
+          one && void navigate({ to: '/layers/$kind/$id/add-version', params: { kind: one.kind, id: one.id } })
+        }
       >
         {say.addVersion}
       </ActionButton>

@@ -13,10 +13,10 @@ const { layers: say } = words;
 
 /** `whole` says that no more layers match than are shown. */
 export function LayerFilters({ shown, whole }: { shown: number; whole: boolean }) {
-  const search = useSearch({ from: '/signed-in/framed/layers/os' });
+  const search = useSearch({ from: '/signed-in/framed/layers/$kind' });
   const navigate = useNavigate();
   const put = (change: Partial<typeof search>) =>
-    void navigate({ to: '/layers/os', search: { ...search, ...change }, replace: true });
+    void navigate({ to: '.', search: { ...search, ...change }, replace: true });
   return (
     <div className="filters">
       <SearchInput

@@ -1,11 +1,12 @@
 // One layer: its versions as a line, and the chosen version in full.
 import { PageSection } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { Link, Navigate, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 import { layerQuery, versionsQuery } from '../api/queries';
 import type { Layer } from '../api/wire';
 import { ActionButton, actionOf } from '../parts/ActionButton';
+import { Facts } from '../parts/Facts';
 import { LinkButton } from '../parts/LinkButton';
 import { PageTop } from '../parts/PageTop';
 import { Reading } from '../parts/Reading';
@@ -20,24 +21,36 @@ import { VersionPanel } from './VersionPanel';
 const { layers: say } = words;
 
 export function LayerPage() {
-  const { id } = useParams({ from: '/signed-in/framed/layers/os/$id' });
+  const { kind, id } = useParams({ from: '/signed-in/framed/layers/$kind/$id' });
+  const search = useSearch({ from: '/signed-in/framed/layers/$kind/$id' });
   const layer = useQuery(layerQuery(id));
-  return <Reading of={layer}>{(shown) => <OneLayer layer={shown} />}</Reading>;
+  return (
+    <Reading of={layer}>
+      {(shown) =>
+        shown.kind === kind ? (
+          <OneLayer layer={shown} />
+        ) : (
+          <Navigate replace to="/layers/$kind/$id" params={{ kind: shown.kind, id }} search={search} />
+        )
+      }
+    </Reading>
+  );
 }
 
 function OneLayer({ layer }: { layer: Layer }) {
   const versions = useQuery(versionsQuery(layer.id));
-  const { version } = useSearch({ from: '/signed-in/framed/layers/os/$id' });
+  const { version } = useSearch({ from: '/signed-in/framed/layers/$kind/$id' });
   return (
     <>
       <PageTop
         title={layer.name}
         beside={<LayerIcon name={layer.name} />}
         lead={layer.description || undefined}
-        above={[{ label: say.os, to: '/layers/os' }]}
+        above={[{ label: say[layer.kind], to: `/layers/${layer.kind}` }]}
         actions={<LayerButtons layer={layer} />}
       />
       <PageSection isFilled>
+        {layer.os_layer_id && <Belongs layer={layer} />}
         <Reading of={versions}>
           {(all) => {
             const chosen = all.find((one) => one.id === version) ?? all.at(-1);
@@ -54,12 +67,29 @@ function OneLayer({ layer }: { layer: Layer }) {
   );
 }
 
+/** What a platform or app layer belongs to, and what is never in it. */
+function Belongs({ layer }: { layer: Layer }) {
+  return (
+    <Facts
+      facts={[
+        [
+          say.osLayer,
+          <Link key="os" to="/layers/$kind/$id" params={{ kind: 'os', id: layer.os_layer_id! }}>
+            {layer.os_layer_name}
+          </Link>,
+        ],
+        Boolean(layer.exclusions) && [say.exclusions, <code key="exclusions" className="exclusions">{layer.exclusions}</code>],
+      ]}
+    />
+  );
+}
+
 function LayerButtons({ layer }: { layer: Layer }) {
   const navigate = useNavigate();
   const [dialog, setDialog] = useState<'edit' | 'delete'>();
   const remove = useMay('delete_version');
   const close = () => setDialog(undefined);
-  const to = { to: '/layers/os/$id/add-version', params: { id: layer.id } } as const;
+  const to = { to: '/layers/$kind/$id/add-version', params: { kind: layer.kind, id: layer.id } } as const;
   return (
     <>
       <ActionButton action={actionOf(layer.actions, 'add_version')} onClick={() => void navigate(to)}>

@@ -15,6 +15,7 @@ const ROW = 45;
 const AHEAD = 12;
 
 interface Props {
+  label: string;
   layers: Layer[];
   chosen: ReadonlySet<string>;
   onToggle: (id: string) => void;
@@ -22,7 +23,7 @@ interface Props {
   more?: () => void;
 }
 
-export function LayerTable({ layers, chosen, onToggle, more }: Props) {
+export function LayerTable({ label, layers, chosen, onToggle, more }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   // eslint-disable-next-line react-hooks/incompatible-library -- nothing here memoizes its functions
   const list = useVirtualizer({
@@ -41,7 +42,7 @@ export function LayerTable({ layers, chosen, onToggle, more }: Props) {
   return (
     // What scrolls must be reachable by keyboard.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div ref={scroller} className="virtual table-scroll" tabIndex={0} role="region" aria-label={say.os}>
+    <div ref={scroller} className="virtual table-scroll" tabIndex={0} role="region" aria-label={label}>
       <table className="table" aria-rowcount={layers.length + 1}>
         <thead>
           <tr>
@@ -104,7 +105,7 @@ function Row({ index, layer, isChosen, onToggle }: RowProps) {
       <td data-label={say.name}>
         <span className="table-name">
           <LayerIcon name={layer.name} />
-          <Link to="/layers/os/$id" params={{ id: layer.id }}>
+          <Link to="/layers/$kind/$id" params={{ kind: layer.kind, id: layer.id }}>
             {layer.name}
           </Link>
         </span>

@@ -15,6 +15,7 @@ const TILE_WIDTH = 300;
 const TILE_HEIGHT = 190;
 
 interface Props {
+  label: string;
   layers: Layer[];
   chosen: ReadonlySet<string>;
   onToggle: (id: string) => void;
@@ -22,7 +23,7 @@ interface Props {
   more?: () => void;
 }
 
-export function LayerTiles({ layers, chosen, onToggle, more }: Props) {
+export function LayerTiles({ label, layers, chosen, onToggle, more }: Props) {
   const [measured, width] = useWidth<HTMLDivElement>();
   const columns = Math.max(1, Math.floor(width / TILE_WIDTH));
   const rows = Array.from({ length: Math.ceil(layers.length / columns) }, (_, row) =>
@@ -30,7 +31,7 @@ export function LayerTiles({ layers, chosen, onToggle, more }: Props) {
   );
   return (
     <div ref={measured} className="tiles">
-      <VirtualList items={rows} row={TILE_HEIGHT} label={say.os} keyOf={(row) => row[0]!.id} more={more}>
+      <VirtualList items={rows} row={TILE_HEIGHT} label={label} keyOf={(row) => row[0]!.id} more={more}>
         {(row) => (
           <div className="tile-row" style={{ gridTemplateColumns: `repeat(${columns}, minmax(0, 1fr))` }}>
             {row.map((layer) => (
@@ -62,7 +63,7 @@ function Tile({ layer, isChosen, onToggle }: { layer: Layer; isChosen: boolean; 
       >
         <div className="tile-head">
           <LayerIcon name={layer.name} />
-          <Link className="tile-name" to="/layers/os/$id" params={{ id: layer.id }}>
+          <Link className="tile-name" to="/layers/$kind/$id" params={{ kind: layer.kind, id: layer.id }}>
             {layer.name}
           </Link>
         </div>

@@ -32,8 +32,8 @@ export function VersionLine({ layer, versions, chosen }: Props) {
           {versions.map((version) => (
             <li key={version.id} className={version.id === chosen ? 'version version-chosen' : 'version'}>
               <Link
-                to="/layers/os/$id"
-                params={{ id: layer.id }}
+                to="/layers/$kind/$id"
+                params={{ kind: layer.kind, id: layer.id }}
                 search={{ version: version.id }}
                 replace
                 aria-current={version.id === chosen || undefined}
@@ -55,7 +55,7 @@ export function VersionLine({ layer, versions, chosen }: Props) {
 
 /** What a version was made from: another version's name, a disk, or a version that is gone. */
 export function origin(version: Version, versions: Version[]): string {
-  if (!version.base_version_id) return say.firstVersion;
+  if (!version.base_version_id) return version.os_version_id ? say.firstDelta : say.firstVersion;
   return versions.find((one) => one.id === version.base_version_id)?.name ?? say.gone;
 }
 

@@ -18,6 +18,7 @@ import { EditVersionDialog } from './EditDialog';
 import { ExportDialog } from './ExportDialog';
 import { FinalizeButton } from './FinalizeButton';
 import { UsedBy } from './UsedBy';
+import { VersionName, VersionNames } from './VersionName';
 import { origin } from './VersionLine';
 import { useMaking } from './useMaking';
 
@@ -67,6 +68,15 @@ function VersionFacts({ version, all }: { version: Version; all: Version[] }) {
         making?.who !== undefined && [say.who, making.who],
         Boolean(making?.comment) && [say.comment, making?.comment],
         [say.base, origin(version, all)],
+        Boolean(version.os_version_id) && [say.madeOn, <VersionName key="os" id={version.os_version_id!} />],
+        Boolean(version.platform_version_id) && [
+          say.withPlatform,
+          <VersionName key="platform" id={version.platform_version_id!} />,
+        ],
+        Boolean(version.prerequisite_version_ids?.length) && [
+          say.prerequisites,
+          <VersionNames key="prerequisites" ids={version.prerequisite_version_ids!} />,
+        ],
         Boolean(sizes) && [say.logical, bytes(sizes!.logical_bytes)],
         Boolean(sizes) && [say.virtual, bytes(sizes!.virtual_bytes)],
         Boolean(sizes) && [say.added, bytes(sizes!.added_bytes)],
@@ -96,7 +106,7 @@ function VersionButtons({ version, layer }: { version: Version; layer: Layer }) 
   const navigate = useNavigate();
   const [dialog, setDialog] = useState<'edit' | 'delete' | 'export' | 'verify'>();
   const close = () => setDialog(undefined);
-  const to = { to: '/layers/os/$id/add-version', params: { id: layer.id }, search: { base: version.id } } as const;
+  const to = { to: '/layers/$kind/$id/add-version', params: { kind: layer.kind, id: layer.id }, search: { base: version.id } } as const;
   return (
     <>
       {version.state === 'finalizable' && <FinalizeButton version={version} />}

@@ -1,5 +1,11 @@
-// What the list of layers can be filtered and sorted by, as it stands in the address: the server's own words.
-import type { LayerSort, VersionState } from '../api/wire';
+// What lists of layers there are, and what they can be filtered and sorted by, as it stands in the address: the server's
+// own words.
+import type { LayerKind, LayerSort, VersionState } from '../api/wire';
+
+const LAYER_KINDS: LayerKind[] = ['os', 'platform', 'app'];
+
+/** The kind of this name, if there is one. */
+export const kindOf = (name: string) => LAYER_KINDS.find((kind) => kind === name);
 
 export const LAYER_SORTS: LayerSort[] = [
   'name',

@@ -2,8 +2,9 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useSearch } from '@tanstack/react-router';
 import { layersQuery } from '../api/queries';
+import type { LayerKind } from '../api/wire';
 
-export function useLayerList() {
-  const { q, state, sort = 'name', down } = useSearch({ from: '/signed-in/framed/layers/os' });
-  return useInfiniteQuery(layersQuery({ kind: 'os', text: q, state, sort, descending: down }));
+export function useLayerList(kind: LayerKind) {
+  const { q, state, sort = 'name', down } = useSearch({ from: '/signed-in/framed/layers/$kind' });
+  return useInfiniteQuery(layersQuery({ kind, text: q, state, sort, descending: down }));
 }

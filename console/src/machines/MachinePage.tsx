@@ -33,7 +33,7 @@ function Gone({ id }: { id: string }) {
   return (
     <Nothing title={say.gone} text={say.goneText}>
       {version ? (
-        <LinkButton to="/layers/os/$id" params={{ id: version.layer_id }} search={{ version: id }}>
+        <LinkButton to="/layers/$kind/$id" params={{ kind: 'any', id: version.layer_id }} search={{ version: id }}>
           {say.showVersion}
         </LinkButton>
       ) : (
@@ -90,7 +90,7 @@ function MachineFacts({ machine }: { machine: Machine }) {
       facts={[
         [
           say.layer,
-          <Link key="layer" to="/layers/os/$id" params={{ id: machine.layer_id }} search={{ version: machine.id }}>
+          <Link key="layer" to="/layers/$kind/$id" params={{ kind: 'any', id: machine.layer_id }} search={{ version: machine.id }}>
             {machine.layer_name}, {machine.version_name}
           </Link>,
         ],

@@ -27,7 +27,7 @@ export function MachinesPage() {
           {(all) =>
             all.length === 0 ? (
               <Nothing icon={DesktopIcon} title={say.nothing} text={say.nothingText}>
-                <LinkButton to="/layers/os">{say.toLayers}</LinkButton>
+                <LinkButton to="/layers/$kind" params={{ kind: 'os' }}>{say.toLayers}</LinkButton>
               </Nothing>
             ) : (
               <ul className="cards">

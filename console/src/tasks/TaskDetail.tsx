@@ -55,7 +55,7 @@ export function TaskDetail({ task, whole = false }: { task: Task; whole?: boolea
 
 function LayerLink({ task }: { task: Task }) {
   return (
-    <Link to="/layers/os/$id" params={{ id: task.layer_id! }} search={{ version: task.version_id ?? undefined }}>
+    <Link to="/layers/$kind/$id" params={{ kind: 'any', id: task.layer_id! }} search={{ version: task.version_id ?? undefined }}>
       {say.showLayer}
     </Link>
   );

@@ -77,7 +77,7 @@ function NoTasks({ filtered }: { filtered: boolean }) {
   if (filtered) return <Nothing title={say.nothingFound} text={say.nothingFoundText} />;
   return (
     <Nothing icon={ListIcon} title={say.nothing} text={say.nothingText}>
-      <LinkButton to="/create-os-layer">{words.layers.create}</LinkButton>
+      <LinkButton to="/create-os-layer">{words.layers.create.os}</LinkButton>
     </Nothing>
   );
 }

@@ -1,9 +1,9 @@
-// Create OS Version: the wizard behind Add Version.
+// Create OS, Platform or App Version: the wizard behind Add Version.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useRef, useState } from 'react';
 import { asked, client } from '../api/client';
-import { connectorsQuery, layerQuery, versionsQuery } from '../api/queries';
+import { allLayersQuery, connectorsQuery, layerQuery, versionsQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
 import type { AddVersion, Connector, Layer, Version } from '../api/wire';
 import { newId } from '../api/uuid';
@@ -15,33 +15,32 @@ import { words } from '../words';
 import { ConfirmVersionStep } from './ConfirmVersionStep';
 import { ConnectorStep } from './ConnectorStep';
 import { LeaveGuard } from './LeaveGuard';
+import { OsVersionStep } from './OsVersionStep';
+import { machineOf, NO_PACKAGING, type PackagingDraft } from './packaging';
 import { PackagingDiskStep } from './PackagingDiskStep';
 import { PlatformLayerStep } from './PlatformLayerStep';
+import { PrerequisitesStep } from './PrerequisitesStep';
 import { useDraft } from './useDraft';
 import { VersionDetailsStep } from './VersionDetailsStep';
-import { WizardFrame, type WizardStep } from './WizardFrame';
+import { stepsOf, WizardFrame } from './WizardFrame';
 
 const { addVersion: say, confirm } = words.wizard;
 
-export interface VersionDraft {
+export interface VersionDraft extends PackagingDraft {
   base: string;
   name: string;
   description: string;
-  size: string;
-  connector: string;
-  file: string;
-  format: string;
+  /** The prerequisite layers are the base version's. */
+  samePrerequisites: boolean;
   comment: string;
 }
 
 const EMPTY: VersionDraft = {
+  ...NO_PACKAGING,
   base: '',
   name: '',
   description: '',
-  size: '',
-  connector: '',
-  file: '',
-  format: '',
+  samePrerequisites: true,
   comment: '',
 };
 
@@ -51,13 +50,17 @@ const STEP_OF: [pointer: string, step: string][] = [
   ['/description', 'version'],
   ['/base_version_id', 'version'],
   ['/max_layer_size_gib', 'version'],
+  ['/os_version_id', 'os'],
+  ['/prerequisite_version_ids', 'prerequisites'],
   ['/connector_id', 'connector'],
   ['/platform_version_id', 'platform'],
   ['/packaging_disk', 'disk'],
 ];
 
+const FROM = '/signed-in/framed/layers/$kind/$id/add-version';
+
 export function AddVersionPage() {
-  const { id } = useParams({ from: '/signed-in/framed/layers/os/$id/add-version' });
+  const { id } = useParams({ from: FROM });
   const layer = useQuery(layerQuery(id));
   const versions = useQuery(versionsQuery(id));
   const connectors = useQuery(connectorsQuery);
@@ -89,22 +92,27 @@ function request(draft: VersionDraft, id: string): AddVersion {
     name: draft.name,
     description: draft.description,
     base_version_id: draft.base || undefined,
-    max_layer_size_gib: draft.size === '' ? undefined : Number(draft.size),
-    connector_id: draft.connector,
-    packaging_disk: { file_name: draft.file, format: draft.format || undefined },
+    os_version_id: draft.osVersion || undefined,
+    prerequisite_version_ids: draft.samePrerequisites ? undefined : Object.values(draft.prerequisites),
+    ...machineOf(draft),
     comment: draft.comment,
   };
 }
 
 function AddVersionWizard({ layer, versions, connectors }: Props) {
-  const from = '/signed-in/framed/layers/os/$id/add-version';
-  const search = useSearch({ from });
+  const search = useSearch({ from: FROM });
   const navigate = useNavigate();
   const queries = useQueryClient();
   const initial = { ...EMPTY, base: search.base ?? '', connector: connectors.length === 1 ? connectors[0]!.id : '' };
   const { draft, put, forget, touched } = useDraft(`version.${layer.id}`, initial);
   const [id] = useState(newId);
   const finished = useRef(false);
+  const back = { to: '/layers/$kind/$id', params: { kind: layer.kind, id: layer.id } } as const;
+  const osLayer = layer.os_layer_id ?? layer.id;
+  const { data: platforms = [] } = useQuery(allLayersQuery('platform'));
+  const { data: apps = [] } = useQuery(allLayersQuery('app'));
+  const { data: systems = [] } = useQuery({ ...allLayersQuery('os'), enabled: layer.kind !== 'os' });
+  const goesWith = (one: Layer) => one.os_layer_id === osLayer && one.id !== layer.id;
   const toStep = (step: string) => void navigate({ to: '.', search: { ...search, step } });
   const body = request(draft, id);
   const create = useMutation({
@@ -114,7 +122,7 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
       finished.current = true;
       forget();
       await queries.invalidateQueries({ queryKey: ['versions', layer.id] });
-      await navigate({ to: '/layers/os/$id', params: { id: layer.id }, search: { version: version.id } });
+      await navigate({ ...back, search: { version: version.id } });
     },
     onError: (error) => {
       const step = STEP_OF.find(([pointer]) => wrongAt(error, pointer))?.[1];
@@ -123,40 +131,61 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
   });
   const refusal = create.error ? asRefusal(create.error) : undefined;
   const fields = { draft, put, refusal };
-  const steps: WizardStep[] = [
+  const packaging = { draft, put, wrong: (field: string) => refusal?.field(`/${field}`) };
+  const base = versions.find((one) => one.id === (draft.base || layer.newest_deployable));
+  const before = {
+    ids: base?.prerequisite_version_ids ?? [],
+    same: draft.samePrerequisites,
+    onSame: (samePrerequisites: boolean) => put({ samePrerequisites }),
+  };
+  const steps = stepsOf([
     {
       id: 'version',
       name: say.details,
       missing: draft.name === '' ? say.enterVersion : undefined,
       body: <VersionDetailsStep {...fields} layer={layer} versions={versions} />,
     },
+    layer.kind !== 'os' && {
+      id: 'os',
+      name: say.osVersion,
+      body: <OsVersionStep {...packaging} layer={systems.find((one) => one.id === osLayer)} />,
+    },
+    layer.kind === 'app' && {
+      id: 'prerequisites',
+      name: say.prerequisites,
+      body: <PrerequisitesStep {...packaging} layers={apps.filter(goesWith)} before={before} />,
+    },
     {
       id: 'connector',
       name: say.connector,
       missing: connectors.some((one) => one.id === draft.connector) ? undefined : say.enterConnector,
-      body: <ConnectorStep {...fields} connectors={connectors} />,
+      body: <ConnectorStep {...packaging} connectors={connectors} />,
     },
-    { id: 'platform', name: say.platform, body: <PlatformLayerStep /> },
+    layer.kind !== 'platform' && {
+      id: 'platform',
+      name: say.platform,
+      body: <PlatformLayerStep {...packaging} layers={platforms.filter(goesWith)} />,
+    },
     {
       id: 'disk',
       name: say.disk,
       missing: draft.file === '' ? say.enterFile : undefined,
-      body: <PackagingDiskStep {...fields} />,
+      body: <PackagingDiskStep {...packaging} />,
     },
     {
       id: 'confirm',
       name: confirm,
       body: <ConfirmVersionStep {...fields} layer={layer} versions={versions} connectors={connectors} body={body} />,
     },
-  ];
+  ]);
   for (const step of steps) step.wrong = STEP_OF.some(([at, of]) => of === step.id && wrongAt(create.error, at));
   return (
     <>
       <PageTop
-        title={say.title}
+        title={say.title[layer.kind]}
         above={[
-          { label: words.layers.os, to: '/layers/os' },
-          { label: layer.name, to: `/layers/os/${layer.id}` },
+          { label: words.layers[layer.kind], to: `/layers/${layer.kind}` },
+          { label: layer.name, to: `/layers/${layer.kind}/${layer.id}` },
         ]}
       />
       {refusal && <div className="wizard-problem"><ProblemAlert error={refusal} /></div>}
@@ -169,7 +198,7 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
         // Once it is asked for, the layer is busy with it.
         action={create.isIdle || create.isError ? actionOf(layer.actions, 'add_version') : undefined}
         onFinish={() => create.mutate()}
-        onCancel={() => void navigate({ to: '/layers/os/$id', params: { id: layer.id } })}
+        onCancel={() => void navigate(back)}
       />
       <LeaveGuard unfinished={() => touched && !finished.current} />
     </>

@@ -5,7 +5,7 @@ import { TextField } from '../parts/TextField';
 import { SendingLine } from '../parts/UploadField';
 import { words } from '../words';
 import { curlCommand, importCommand } from './commands';
-import type { LayerStepProps } from './LayerDetailsStep';
+import type { LayerStepProps } from './CreateLayerPage';
 import { RequestPreview } from './RequestPreview';
 
 const { createLayer: say } = words.wizard;

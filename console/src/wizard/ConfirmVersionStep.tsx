@@ -1,10 +1,12 @@
 // Confirm and Complete: all choices on one page, a comment, and the same request for scripts.
 import type { AddVersion, Connector, Layer, Version } from '../api/wire';
+import { VersionName, VersionNames } from '../layers/VersionName';
 import { Facts } from '../parts/Facts';
 import { TextField } from '../parts/TextField';
 import { words } from '../words';
 import { addVersionCommand, curlCommand } from './commands';
 import { RequestPreview } from './RequestPreview';
+import { useVersionNames } from './useVersionNames';
 import type { StepProps } from './VersionDetailsStep';
 
 const { addVersion: say } = words.wizard;
@@ -16,23 +18,37 @@ interface Props extends StepProps {
   body: AddVersion;
 }
 
-export function ConfirmVersionStep({ draft, put, layer, versions, connectors, body }: Props) {
+export function ConfirmVersionStep({ draft, put, layer, versions: all, connectors, body }: Props) {
   const connector = connectors.find((one) => one.id === draft.connector);
-  const base = versions.find((one) => one.id === (draft.base || layer.newest_deployable));
-  const names = { layer: layer.name, connector: connector?.name ?? '', base: draft.base ? base?.name : undefined };
+  const base = all.find((one) => one.id === (draft.base || layer.newest_deployable));
+  const chosen = [body.os_version_id, body.platform_version_id, ...(body.prerequisite_version_ids ?? [])];
+  const versions = useVersionNames(chosen.filter((id) => id !== undefined && id !== null));
+  const names = { versions, layer: layer.name, connector: connector?.name ?? '', base: draft.base ? base?.name : undefined };
   return (
     <>
       <p>{say.lead}</p>
       <Facts
         columns={2}
         facts={[
-          [say.layer, layer.name],
+          [say.layerOf[layer.kind], layer.name],
           [say.version, draft.name],
           draft.description !== '' && [say.description, draft.description],
           base && [say.base, base.name],
           [say.size, draft.size || say.sizeDefault],
           [say.connector, connector?.name],
-          [say.platform, say.platformNone],
+          Boolean(body.os_version_id) && [say.layer, <VersionName key="os" id={body.os_version_id!} />],
+          layer.kind === 'app' && [
+            say.prerequisites,
+            body.prerequisite_version_ids ? (
+              <VersionNames key="prerequisites" ids={body.prerequisite_version_ids} />
+            ) : (
+              say.prerequisitesSame
+            ),
+          ],
+          layer.kind !== 'platform' && [
+            say.platform,
+            draft.platform ? <VersionName key="platform" id={draft.platform} /> : say.platformNone,
+          ],
           [say.fileName, draft.file],
           [say.format, draft.format || say.formatOwn],
         ]}

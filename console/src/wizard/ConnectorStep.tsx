@@ -11,11 +11,11 @@ import { FieldHelp } from '../parts/TextField';
 import { ProblemAlert } from '../parts/ProblemAlert';
 import { useMay } from '../session/useMay';
 import { words } from '../words';
-import type { StepProps } from './VersionDetailsStep';
+import type { PackagingStepProps } from './packaging';
 
 const { addVersion: say } = words.wizard;
 
-export function ConnectorStep({ draft, put, refusal, connectors }: StepProps & { connectors: Connector[] }) {
+export function ConnectorStep({ draft, put, wrong, connectors }: PackagingStepProps & { connectors: Connector[] }) {
   const queries = useQueryClient();
   const [dialog, setDialog] = useState<'new' | 'edit'>();
   const chosen = connectors.find((one) => one.id === draft.connector);
@@ -42,7 +42,7 @@ export function ConnectorStep({ draft, put, refusal, connectors }: StepProps & {
             onChange={() => choose(one.id)}
           />
         ))}
-        <FieldHelp id="connector-help" error={refusal?.field('/connector_id')} />
+        <FieldHelp id="connector-help" error={wrong('connector_id')} />
       </fieldset>
       <div className="buttons">
         <ActionButton variant="secondary" action={make} onClick={() => setDialog('new')}>

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useRef, useState } from 'react';
 import { asked, client } from '../api/client';
-import { asRefusal } from '../api/refusal';
+import { asRefusal, type Refusal } from '../api/refusal';
 import type { NewLayer } from '../api/wire';
 import { useSending } from '../api/uploads';
 import { newId } from '../api/uuid';
@@ -12,7 +12,7 @@ import { ProblemAlert } from '../parts/ProblemAlert';
 import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { ConfirmLayerStep } from './ConfirmLayerStep';
-import { LayerDetailsStep } from './LayerDetailsStep';
+import { LayerDetailsStep, type NewLayerDraft } from './LayerDetailsStep';
 import { LeaveGuard } from './LeaveGuard';
 import { OsDiskStep } from './OsDiskStep';
 import { useDraft } from './useDraft';
@@ -20,11 +20,7 @@ import { WizardFrame, type WizardStep } from './WizardFrame';
 
 const { createLayer: say, confirm } = words.wizard;
 
-export interface LayerDraft {
-  name: string;
-  description: string;
-  version: string;
-  versionDescription: string;
+export interface LayerDraft extends NewLayerDraft {
   from: 'upload' | 'file';
   upload: string;
   uploadName: string;
@@ -32,6 +28,12 @@ export interface LayerDraft {
   keepFreeSpace: boolean;
   raw: boolean;
   comment: string;
+}
+
+export interface LayerStepProps {
+  draft: LayerDraft;
+  put: (change: Partial<LayerDraft>) => void;
+  refusal?: Refusal;
 }
 
 const EMPTY: LayerDraft = {
@@ -82,7 +84,7 @@ export function CreateLayerPage() {
       finished.current = true;
       forget();
       await queries.invalidateQueries({ queryKey: ['layers'] });
-      await navigate({ to: '/layers/os/$id', params: { id: layer.id } });
+      await navigate({ to: '/layers/$kind/$id', params: { kind: 'os', id: layer.id } });
     },
     onError: (error) => {
       const wrong = asRefusal(error).problem.errors ?? [];
@@ -126,7 +128,7 @@ export function CreateLayerPage() {
         finishing={create.isPending}
         action={may}
         onFinish={() => create.mutate()}
-        onCancel={() => void navigate({ to: '/layers/os' })}
+        onCancel={() => void navigate({ to: '/layers/$kind', params: { kind: 'os' } })}
       />
       <LeaveGuard unfinished={() => touched && !finished.current} />
     </>

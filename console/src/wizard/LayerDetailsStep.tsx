@@ -2,23 +2,31 @@
 import type { Refusal } from '../api/refusal';
 import { TextField } from '../parts/TextField';
 import { words } from '../words';
-import type { LayerDraft } from './CreateLayerPage';
 
 const { createLayer: say } = words.wizard;
 
-export interface LayerStepProps {
-  draft: LayerDraft;
-  put: (change: Partial<LayerDraft>) => void;
-  refusal?: Refusal;
+/** What every new layer has: its name, and its first version's. */
+export interface NewLayerDraft {
+  name: string;
+  description: string;
+  version: string;
+  versionDescription: string;
 }
 
-export function LayerDetailsStep({ draft, put, refusal }: LayerStepProps) {
+interface Props {
+  draft: NewLayerDraft;
+  put: (change: Partial<NewLayerDraft>) => void;
+  refusal?: Refusal;
+  nameHelp?: string;
+}
+
+export function LayerDetailsStep({ draft, put, refusal, nameHelp }: Props) {
   return (
     <>
       <TextField
         required
         label={say.name}
-        help={say.nameHelp}
+        help={nameHelp ?? say.nameHelp}
         value={draft.name}
         onChange={(name) => put({ name })}
         error={refusal?.field('/name')}
@@ -30,6 +38,14 @@ export function LayerDetailsStep({ draft, put, refusal }: LayerStepProps) {
         onChange={(description) => put({ description })}
         error={refusal?.field('/description')}
       />
+      <NewVersionFields draft={draft} put={put} refusal={refusal} />
+    </>
+  );
+}
+
+export function NewVersionFields({ draft, put, refusal }: Props) {
+  return (
+    <>
       <TextField
         required
         label={say.version}

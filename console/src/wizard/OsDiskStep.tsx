@@ -4,7 +4,7 @@ import { TextField } from '../parts/TextField';
 import { UploadField } from '../parts/UploadField';
 import { useMay } from '../session/useMay';
 import { words } from '../words';
-import type { LayerStepProps } from './LayerDetailsStep';
+import type { LayerStepProps } from './CreateLayerPage';
 
 const { createLayer: say } = words.wizard;
 

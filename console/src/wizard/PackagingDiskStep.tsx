@@ -2,12 +2,12 @@
 import { FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
 import { FieldHelp, TextField } from '../parts/TextField';
 import { words } from '../words';
-import type { StepProps } from './VersionDetailsStep';
+import type { PackagingStepProps } from './packaging';
 
 const { addVersion: say } = words.wizard;
 const FORMATS = ['qcow2', 'raw', 'vhd', 'vhdx', 'vmdk'];
 
-export function PackagingDiskStep({ draft, put, refusal }: StepProps) {
+export function PackagingDiskStep({ draft, put, wrong }: PackagingStepProps) {
   return (
     <>
       <TextField
@@ -16,7 +16,7 @@ export function PackagingDiskStep({ draft, put, refusal }: StepProps) {
         help={say.fileNameHelp}
         value={draft.file}
         onChange={(file) => put({ file })}
-        error={refusal?.field('/packaging_disk/file_name')}
+        error={wrong('packaging_disk/file_name')}
         spellCheck={false}
       />
       <FormGroup label={say.format} fieldId="disk-format">
@@ -31,7 +31,7 @@ export function PackagingDiskStep({ draft, put, refusal }: StepProps) {
             <FormSelectOption key={format} value={format} label={format} />
           ))}
         </FormSelect>
-        <FieldHelp id="disk-format-help" help={say.formatHelp} error={refusal?.field('/packaging_disk/format')} />
+        <FieldHelp id="disk-format-help" help={say.formatHelp} error={wrong('packaging_disk/format')} />
       </FormGroup>
     </>
   );

@@ -1,19 +1,28 @@
-// Platform Layer: a step that people look for; for now it says why there is nothing to choose.
-import { Alert, Radio } from '@patternfly/react-core';
+// Platform Layer: tools and drivers that the packaging machine has, and the new version does not.
+import type { Layer } from '../api/wire';
 import { words } from '../words';
+import { LayerChoices } from './LayerChoices';
+import type { PackagingStepProps } from './packaging';
 
 const { addVersion: say } = words.wizard;
 
-export function PlatformLayerStep() {
+export function PlatformLayerStep({ draft, put, wrong, layers }: PackagingStepProps & { layers: Layer[] }) {
   return (
     <>
-      <fieldset className="choices">
-        <legend className="field-label">{say.platform}</legend>
-        <Radio id="platform-none" name="platform" label={say.platformNone} isChecked readOnly />
-      </fieldset>
-      <Alert component="p" isInline variant="info" title={say.platformEmpty}>
-        {say.platformText}
-      </Alert>
+      <p>{say.platformLead}</p>
+      <LayerChoices
+        legend={say.platform}
+        name="platform"
+        layers={layers}
+        chosen={draft.platformLayer ? { [draft.platformLayer]: draft.platform } : {}}
+        none={say.platformNone}
+        empty={say.platformEmpty}
+        error={wrong('platform_version_id')}
+        onChange={(chosen) => {
+          const [[platformLayer, platform] = ['', '']] = Object.entries(chosen);
+          put({ platformLayer, platform });
+        }}
+      />
     </>
   );
 }

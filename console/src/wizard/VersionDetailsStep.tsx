@@ -24,7 +24,7 @@ export function VersionDetailsStep({ draft, put, refusal, layer, versions }: Pro
   const bases = versions.filter((one) => one.state === 'deployable').toReversed();
   return (
     <>
-      <Facts facts={[[say.layer, layer.name]]} />
+      <Facts facts={[[say.layerOf[layer.kind], layer.name]]} />
       <TextField
         required
         label={say.version}
@@ -57,15 +57,17 @@ export function VersionDetailsStep({ draft, put, refusal, layer, versions }: Pro
         </FormSelect>
         <FieldHelp id="base-help" help={say.baseHelp} error={refusal?.field('/base_version_id')} />
       </FormGroup>
-      <TextField
-        type="number"
-        label={say.size}
-        help={say.sizeHelp}
-        placeholder={say.sizeDefault}
-        value={draft.size}
-        onChange={(size) => put({ size })}
-        error={refusal?.field('/max_layer_size_gib')}
-      />
+      <SizeField value={draft.size} onChange={(size) => put({ size })} error={refusal?.field('/max_layer_size_gib')} />
     </>
   );
+}
+
+interface SizeProps {
+  value: string;
+  onChange: (size: string) => void;
+  error?: string;
+}
+
+export function SizeField(props: SizeProps) {
+  return <TextField type="number" label={say.size} help={say.sizeHelp} placeholder={say.sizeDefault} {...props} />;
 }

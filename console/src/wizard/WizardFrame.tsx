@@ -17,6 +17,11 @@ export interface WizardStep {
   wrong?: boolean;
 }
 
+/** The steps of a wizard that leaves some out. */
+export function stepsOf(steps: (WizardStep | false)[]): WizardStep[] {
+  return steps.filter((step) => step !== false);
+}
+
 interface Props {
   steps: WizardStep[];
   /** The step that is shown; the first one when there is none by that name. */

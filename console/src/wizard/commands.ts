@@ -15,13 +15,50 @@ function option(name: string, value: string | number | null | undefined): string
   return value === undefined || value === null || value === '' ? false : `--${name} ${word(String(value))}`;
 }
 
-/** `names` are those of the layer, the connector and the base version, in place of their ids. */
-export function addVersionCommand(body: AddVersion, names: { layer: string; connector: string; base?: string }): string {
+/** Names in place of ids. */
+interface Names {
+  connector: string;
+  /** LAYER/VERSION by the version's id. */
+  versions: ReadonlyMap<string, string>;
+}
+
+/** Options that name versions: what the packaging machine has. */
+function versionOptions(body: MachineVersions, { versions }: Names): (string | false)[] {
+  const named = (id: string) => versions.get(id) ?? id;
+  return [
+    body.os_version_id ? option('os', named(body.os_version_id)) : false,
+    ...(body.prerequisite_version_ids ?? []).map((id) => option('with', named(id))),
+    body.platform_version_id ? option('platform', named(body.platform_version_id)) : false,
+  ];
+}
+
+type MachineVersions = Pick<AddVersion, 'os_version_id' | 'prerequisite_version_ids' | 'platform_version_id'>;
+
+/** `file` stands for the exclusions, which the command line reads from a file. */
+export function packageCommand(kind: string, body: NewLayer, names: Names, file = 'exclusions.toml'): string {
+  const { packaging } = body;
+  return lines(`shale layer ${kind} create ${word(body.name)}`, [
+    option('version', body.version.name),
+    ...versionOptions(packaging ?? {}, names),
+    option('connector', names.connector),
+    option('disk', packaging?.packaging_disk.file_name),
+    option('format', packaging?.packaging_disk.format),
+    option('size', packaging?.max_layer_size_gib),
+    body.exclusions ? option('exclusions', file) : false,
+    option('description', body.description),
+    option('version-description', body.version.description),
+    option('comment', body.comment),
+  ]);
+}
+
+/** `names` also has those of the layer and the base version. */
+export function addVersionCommand(body: AddVersion, names: Names & { layer: string; base?: string }): string {
   return lines(`shale version add ${word(names.layer)} ${word(body.name)}`, [
     option('connector', names.connector),
     option('disk', body.packaging_disk.file_name),
     option('format', body.packaging_disk.format),
     option('base', names.base),
+    ...versionOptions(body, names),
     option('size', body.max_layer_size_gib),
     option('description', body.description),
     option('comment', body.comment),

@@ -9,6 +9,8 @@ export const frame = {
   osLayers: 'OS Layers',
   platformLayers: 'Platform Layers',
   appLayers: 'App Layers',
+  templates: 'Image Templates',
+  images: 'Images',
   machines: 'Packaging Machines',
   connectors: 'Connectors',
   tasks: 'Tasks',
