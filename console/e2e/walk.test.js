@@ -76,7 +76,7 @@ test('a version is added step by step, and its task asks for a person with butto
   await page.getByText('QEMU emulator').waitFor();
   await picture('connector');
   await page.getByRole('button', { name: 'Next' }).click();
-  await page.getByText('There are no platform layers yet').waitFor();
+  await page.getByText('There are no platform layers of this OS layer').waitFor();
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByLabel('Packaging Disk File Name').fill('tiny');
   await page.getByRole('button', { name: 'Next' }).click();

@@ -1,5 +1,5 @@
 // Name and description of a layer or a version.
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { asked, client } from '../api/client';
 import { Refusal } from '../api/refusal';
 import type { Layer, Version } from '../api/wire';
@@ -13,11 +13,13 @@ interface Props {
   title: string;
   nameLabel: string;
   was: { name: string; description: string };
+  /** More fields, below. */
+  more?: (wrong: Refusal | undefined) => ReactNode;
   onSave: (change: { name: string; description: string; comment: string }) => Promise<unknown>;
   onClose: () => void;
 }
 
-function EditDialog({ title, nameLabel, was, onSave, onClose }: Props) {
+function EditDialog({ title, nameLabel, was, more, onSave, onClose }: Props) {
   const [name, setName] = useState(was.name);
   const [description, setDescription] = useState(was.description);
   const [wrong, setWrong] = useState<Refusal>();
@@ -41,19 +43,38 @@ function EditDialog({ title, nameLabel, was, onSave, onClose }: Props) {
         onChange={setDescription}
         error={wrong?.field('/description')}
       />
+      {more?.(wrong)}
     </AskDialog>
   );
 }
 
 export function EditLayerDialog({ layer, onClose }: { layer: Layer; onClose: () => void }) {
+  const [exclusions, setExclusions] = useState(layer.exclusions ?? '');
   const at = { params: { path: { id: layer.id } } };
+  const ofDelta = layer.kind !== 'os';
   return (
     <EditDialog
       title={say.editTitle(layer.name)}
       nameLabel={say.name}
       was={layer}
       onClose={onClose}
-      onSave={(body) => asked(client.PATCH('/api/v1/layers/{id}', { ...at, body }))}
+      more={(wrong) =>
+        ofDelta && (
+          <TextField
+            paragraph
+            label={say.exclusions}
+            help={say.exclusionsHelp}
+            value={exclusions}
+            onChange={setExclusions}
+            error={wrong?.field('/exclusions')}
+            spellCheck={false}
+          />
+        )
+      }
+      onSave={(change) => {
+        const body = ofDelta ? { ...change, exclusions } : change;
+        return asked(client.PATCH('/api/v1/layers/{id}', { ...at, body }));
+      }}
     />
   );
 }

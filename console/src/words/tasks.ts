@@ -24,6 +24,7 @@ export const tasks = {
   stepName: {
     reserve: 'Reserve the name',
     store: 'Read and store the disk',
+    compose: 'Put the layers together',
     disk: 'Make the packaging disk',
     machine: 'Make the packaging machine',
     power_on: 'Power it on',
