@@ -48,7 +48,8 @@ fuzz: ## Every parser of what others wrote, a minute each (needs a nightly toolc
 bench: ## Speed, size and memory against other tools, on a corpus it builds
 	scripts/setup bench
 	cargo build --release -p shale-server -p shale-cli -p shale-volume
-	cargo build --release -p shale-connector --example xenserver_bench -p shale-server --example console_bench
+	cargo build --release -p shale-connector --example xenserver_bench -p shale-server --example console_bench \
+		-p shale-volume --example volume_bench
 	scripts/bench
 
 console: ## Build the web console into console/dist, which the server holds
