@@ -43,119 +43,127 @@ fn cell(payload: usize) -> [u8; 4] {
     ((payload - 4 - 4096) as u32).to_le_bytes()
 }
 
+/// What is done to a hive.
+type Damage = fn(&mut Vec<u8>);
+
+/// Done to the file, its bins and their cells.
+const FILES: &[(&str, Damage)] = &[
+    ("no file", |b| b.clear()),
+    ("half a base block", |b| b.truncate(2048)),
+    ("another file", |b| put(b, 0, b"MZ")),
+    ("version 2", |b| put(b, 20, &[2])),
+    ("a log", |b| put(b, 28, &[6])),
+    ("bins behind the end", |b| put(b, 40, &0x7fff_f000u32.to_le_bytes())),
+    ("half a bin", |b| put(b, 40, &4097u32.to_le_bytes())),
+    ("no bin", |b| put(b, 40, &[0; 4])),
+    ("cut off", |b| b.truncate(8192)),
+    ("the root nowhere", |b| put(b, 36, &u32::MAX.to_le_bytes())),
+    ("the root between cells", |b| put(b, 36, &40u32.to_le_bytes())),
+    ("the root in the bin's header", |b| put(b, 36, &[0; 4])),
+    ("a bin that says it is elsewhere", |b| put(b, 4096 + 4, &[0, 16, 0, 0])),
+    ("a bin of no length", |b| put(b, 4096 + 8, &[0; 4])),
+    ("a bin that is too long", |b| put(b, 4096 + 8, &0x7fff_f000u32.to_le_bytes())),
+    ("a cell of no length", |b| put(b, 4096 + 32, &[0; 4])),
+    ("the longest cell below zero", |b| put(b, 4096 + 32, &i32::MIN.to_le_bytes())),
+    ("an odd cell", |b| put(b, 4096 + 32, &(-89i32).to_le_bytes())),
+    ("a free root", |b| put(b, 4096 + 32, &88i32.to_le_bytes())),
+];
+
+/// Done to keys, lists, values and what they point to.
+const KEYS: &[(&str, Damage)] = &[
+    ("a key that is none", |b| {
+        let at = key(b, "Four");
+        put(b, at, b"xx");
+    }),
+    ("a name behind the cell", |b| {
+        let at = key(b, "Four");
+        put(b, at + 72, &[0xff, 0xff]);
+    }),
+    ("no name", |b| {
+        let at = key(b, "Four");
+        put(b, at + 72, &[0; 2]);
+    }),
+    ("a name with a backslash", |b| {
+        let at = key(b, "Four");
+        put(b, at + 77, b"\\");
+    }),
+    ("a parent that is another", |b| {
+        let at = key(b, "Three");
+        put(b, at + 16, &32u32.to_le_bytes());
+    }),
+    ("a key below itself", |b| {
+        let (one, two) = (key(b, "One"), key(b, "Two"));
+        let list = follow(b, two + 28);
+        put(b, list + 4, &cell(one));
+    }),
+    ("a list that is a key", |b| {
+        let two = key(b, "Two");
+        put(b, two + 28, &cell(two));
+    }),
+    ("a list that two keys have", |b| {
+        let (one, two) = (key(b, "One"), key(b, "Two"));
+        let list = follow(b, two + 28);
+        put(b, one + 28, &cell(list));
+    }),
+    ("a list longer than its cell", |b| {
+        let list = follow(b, key(b, "Two") + 28);
+        put(b, list + 2, &[0xff, 0xff]);
+    }),
+    ("another count than the list's", |b| {
+        let at = key(b, "Two");
+        put(b, at + 20, &7u32.to_le_bytes());
+    }),
+    ("a list of lists that has itself", |b| {
+        let list = follow(b, key(b, "Two") + 28);
+        put(b, list, b"ri");
+        put(b, list + 4, &cell(list));
+    }),
+    ("more values than the list has", |b| {
+        let at = key(b, "Four");
+        put(b, at + 36, &u32::MAX.to_le_bytes());
+    }),
+    ("one value twice", |b| {
+        let list = follow(b, key(b, "Four") + 40);
+        b.copy_within(list..list + 4, list + 4);
+    }),
+    ("data longer than its cell", |b| {
+        let item = follow(b, follow(b, key(b, "Four") + 40) + 4);
+        put(b, item + 4, &0x7fff_ffffu32.to_le_bytes());
+    }),
+    ("more data than fits where it is said to be", |b| {
+        let item = follow(b, follow(b, key(b, "Four") + 40) + 4);
+        put(b, item + 4, &0x8000_0005u32.to_le_bytes());
+    }),
+    ("long data with too few segments", |b| {
+        let item = follow(b, follow(b, key(b, "Four") + 40) + 8);
+        let lead = follow(b, item + 8);
+        assert_eq!(&b[lead..lead + 2], b"db");
+        put(b, lead + 2, &[1, 0]);
+    }),
+    ("long data with one segment twice", |b| {
+        let item = follow(b, follow(b, key(b, "Four") + 40) + 8);
+        let list = follow(b, follow(b, item + 8) + 4);
+        b.copy_within(list..list + 4, list + 4);
+    }),
+    ("a class in the key itself", |b| {
+        let at = key(b, "Four");
+        put(b, at + 48, &cell(at));
+    }),
+    ("a security descriptor longer than its cell", |b| {
+        let at = follow(b, key(b, "Four") + 44);
+        put(b, at + 16, &u32::MAX.to_le_bytes());
+    }),
+    ("security that is a key", |b| {
+        let at = key(b, "Four");
+        put(b, at + 44, &cell(at));
+    }),
+];
+
 #[test]
 fn what_cannot_be_is_refused() {
-    type Damage = fn(&mut Vec<u8>);
-    let table: &[(&str, Damage)] = &[
-        ("no file", |b| b.clear()),
-        ("half a base block", |b| b.truncate(2048)),
-        ("another file", |b| put(b, 0, b"MZ")),
-        ("version 2", |b| put(b, 20, &[2])),
-        ("a log", |b| put(b, 28, &[6])),
-        ("bins behind the end", |b| put(b, 40, &0x7fff_f000u32.to_le_bytes())),
-        ("half a bin", |b| put(b, 40, &4097u32.to_le_bytes())),
-        ("no bin", |b| put(b, 40, &[0; 4])),
-        ("cut off", |b| b.truncate(8192)),
-        ("the root nowhere", |b| put(b, 36, &u32::MAX.to_le_bytes())),
-        ("the root between cells", |b| put(b, 36, &40u32.to_le_bytes())),
-        ("the root in the bin's header", |b| put(b, 36, &[0; 4])),
-        ("a bin that says it is elsewhere", |b| put(b, 4096 + 4, &[0, 16, 0, 0])),
-        ("a bin of no length", |b| put(b, 4096 + 8, &[0; 4])),
-        ("a bin that is too long", |b| put(b, 4096 + 8, &0x7fff_f000u32.to_le_bytes())),
-        ("a cell of no length", |b| put(b, 4096 + 32, &[0; 4])),
-        ("the longest cell below zero", |b| put(b, 4096 + 32, &i32::MIN.to_le_bytes())),
-        ("an odd cell", |b| put(b, 4096 + 32, &(-89i32).to_le_bytes())),
-        ("a free root", |b| put(b, 4096 + 32, &88i32.to_le_bytes())),
-        ("a key that is none", |b| {
-            let at = key(b, "Four");
-            put(b, at, b"xx");
-        }),
-        ("a name behind the cell", |b| {
-            let at = key(b, "Four");
-            put(b, at + 72, &[0xff, 0xff]);
-        }),
-        ("no name", |b| {
-            let at = key(b, "Four");
-            put(b, at + 72, &[0; 2]);
-        }),
-        ("a name with a backslash", |b| {
-            let at = key(b, "Four");
-            put(b, at + 77, b"\\");
-        }),
-        ("a parent that is another", |b| {
-            let at = key(b, "Three");
-            put(b, at + 16, &32u32.to_le_bytes());
-        }),
-        ("a key below itself", |b| {
-            let (one, two) = (key(b, "One"), key(b, "Two"));
-            let list = follow(b, two + 28);
-            put(b, list + 4, &cell(one));
-        }),
-        ("a list that is a key", |b| {
-            let two = key(b, "Two");
-            put(b, two + 28, &cell(two));
-        }),
-        ("a list that two keys have", |b| {
-            let (one, two) = (key(b, "One"), key(b, "Two"));
-            let list = follow(b, two + 28);
-            put(b, one + 28, &cell(list));
-        }),
-        ("a list longer than its cell", |b| {
-            let list = follow(b, key(b, "Two") + 28);
-            put(b, list + 2, &[0xff, 0xff]);
-        }),
-        ("another count than the list's", |b| {
-            let at = key(b, "Two");
-            put(b, at + 20, &7u32.to_le_bytes());
-        }),
-        ("a list of lists that has itself", |b| {
-            let list = follow(b, key(b, "Two") + 28);
-            put(b, list, b"ri");
-            put(b, list + 4, &cell(list));
-        }),
-        ("more values than the list has", |b| {
-            let at = key(b, "Four");
-            put(b, at + 36, &u32::MAX.to_le_bytes());
-        }),
-        ("one value twice", |b| {
-            let list = follow(b, key(b, "Four") + 40);
-            b.copy_within(list..list + 4, list + 4);
-        }),
-        ("data longer than its cell", |b| {
-            let item = follow(b, follow(b, key(b, "Four") + 40) + 4);
-            put(b, item + 4, &0x7fff_ffffu32.to_le_bytes());
-        }),
-        ("more data than fits where it is said to be", |b| {
-            let item = follow(b, follow(b, key(b, "Four") + 40) + 4);
-            put(b, item + 4, &0x8000_0005u32.to_le_bytes());
-        }),
-        ("long data with too few segments", |b| {
-            let item = follow(b, follow(b, key(b, "Four") + 40) + 8);
-            let lead = follow(b, item + 8);
-            assert_eq!(&b[lead..lead + 2], b"db");
-            put(b, lead + 2, &[1, 0]);
-        }),
-        ("long data with one segment twice", |b| {
-            let item = follow(b, follow(b, key(b, "Four") + 40) + 8);
-            let list = follow(b, follow(b, item + 8) + 4);
-            b.copy_within(list..list + 4, list + 4);
-        }),
-        ("a class in the key itself", |b| {
-            let at = key(b, "Four");
-            put(b, at + 48, &cell(at));
-        }),
-        ("a security descriptor longer than its cell", |b| {
-            let at = follow(b, key(b, "Four") + 44);
-            put(b, at + 16, &u32::MAX.to_le_bytes());
-        }),
-        ("security that is a key", |b| {
-            let at = key(b, "Four");
-            put(b, at + 44, &cell(at));
-        }),
-    ];
     let good = whole();
     assert!(Hive::open(good.clone()).is_ok());
-    for (what, damage) in table {
+    for (what, damage) in FILES.iter().chain(KEYS) {
         let mut bytes = good.clone();
         damage(&mut bytes);
         if bytes.len() >= 512 {
