@@ -35,6 +35,22 @@ test('a task that is cancelled half-way takes its machine and its version along'
   assert.ok(!left.includes(version.id));
 });
 
+test('a layer has its menu behind three dots and the right mouse button, as a tile and as a row', async () => {
+  const menu = page.getByRole('menuitem', { name: 'Edit Properties' });
+  for (const view of ['tiles', 'table']) {
+    await page.goto(`/layers/os?view=${view}`);
+    await page.getByRole('button', { name: 'Actions for Tiny Linux' }).click();
+    await menu.waitFor();
+    await page.keyboard.press('Escape');
+    await menu.waitFor({ state: 'detached' });
+    await page.getByRole('region', { name: 'OS Layers' }).getByText('Deployable').click({ button: 'right' });
+    await menu.click();
+    const dialog = page.getByRole('dialog', { name: 'Edit properties of Tiny Linux' });
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await dialog.waitFor({ state: 'detached' });
+  }
+});
+
 test('a wizard that is left half-way asks, and has kept what was entered when one comes back', async () => {
   await page.goto(`/layers/os/${layer.id}/add-version`);
   await field(page, 'Version').fill('2.0');

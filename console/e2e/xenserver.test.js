@@ -61,15 +61,15 @@ test('the machine is powered off at once: that is outstanding, and finalized any
   const finalize = bar.locator('button:not([aria-disabled=true])', { hasText: 'Finalize' });
   await finalize.click();
   await page.getByRole('dialog', { name: 'Finalize version 1.1?' }).getByRole('button', { name: 'Finalize' }).click();
-  await bar.getByText('A file system was in use when the machine was powered off.').waitFor({ timeout: 60_000 });
+  await bar.getByText('A file system was in use when the machine was powered off.').waitFor();
   await bar.getByRole('button', { name: 'Check again' }).click();
-  await bar.getByText('One thing is outstanding in the packaging machine.').first().waitFor({ timeout: 60_000 });
+  await bar.getByText('One thing is outstanding in the packaging machine.').first().waitFor();
   await bar.getByRole('button', { name: 'Finalize anyway' }).click();
   const anyway = page.getByRole('dialog', { name: 'Finalize version 1.1 anyway?' });
   await anyway.getByText('Say why: it is kept in the audit.').waitFor();
   await anyway.getByLabel('Reason').fill('nothing was changed');
   await anyway.getByRole('button', { name: 'Finalize anyway' }).click();
-  await page.getByText('This packaging machine is gone').waitFor({ timeout: 60_000 });
+  await page.getByText('This packaging machine is gone').waitFor();
   await page.getByRole('link', { name: 'Show the version' }).click();
   await page.getByRole('heading', { name: 'Version 1.1 Deployable' }).waitFor();
   assert.deepEqual(complaints, []);

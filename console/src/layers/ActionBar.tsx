@@ -15,6 +15,7 @@ import { DeleteDialog } from './DeleteDialog';
 import { EditLayerDialog } from './EditDialog';
 import { ExportDialog } from './ExportDialog';
 import { FinalizeDialog } from './FinalizeButton';
+import { exportable } from './LayerMenu';
 
 const { layers: say } = words;
 
@@ -98,8 +99,4 @@ function onlyFor(selected: Layer[], verdict: (layer: Layer) => Verdict | undefin
 
 function finalize(waiting: Version | undefined): Verdict | undefined {
   return waiting ? actionOf(waiting.actions, 'finalize') : { allowed: false, reason: say.nothingToFinalize };
-}
-
-function exportable(layer: Layer): Verdict {
-  return layer.newest_deployable ? { allowed: true } : { allowed: false, reason: say.nothingToExport };
 }

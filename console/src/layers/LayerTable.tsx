@@ -2,13 +2,14 @@
 import { Checkbox } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { Layer } from '../api/wire';
 import { VersionStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
 import { bytes } from '../show/bytes';
 import { words } from '../words';
 import { LayerIcon } from './LayerIcon';
+import { isLink, LayerMenu } from './LayerMenu';
 
 const { layers: say } = words;
 const ROW = 45;
@@ -60,6 +61,7 @@ export function LayerTable({ label, layers, chosen, onToggle, more }: Props) {
               {say.stored}
             </th>
             <th scope="col">{say.changed}</th>
+            <td />
           </tr>
         </thead>
         <tbody>
@@ -92,8 +94,17 @@ interface RowProps {
 
 function Row({ index, layer, isChosen, onToggle }: RowProps) {
   const { sizes } = layer;
+  const [menu, setMenu] = useState(false);
   return (
-    <tr aria-rowindex={index + 2} className={isChosen ? 'chosen' : undefined}>
+    <tr
+      aria-rowindex={index + 2}
+      className={isChosen ? 'chosen' : undefined}
+      onContextMenu={(event) => {
+        if (isLink(event.target)) return;
+        event.preventDefault();
+        setMenu(true);
+      }}
+    >
       <td>
         <Checkbox
           id={`select-${layer.id}`}
@@ -123,6 +134,9 @@ function Row({ index, layer, isChosen, onToggle }: RowProps) {
       </td>
       <td data-label={say.changed}>
         <When at={layer.updated_at} />
+      </td>
+      <td className="row-menu">
+        <LayerMenu layer={layer} isOpen={menu} onOpen={setMenu} />
       </td>
     </tr>
   );

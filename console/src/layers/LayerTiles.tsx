@@ -1,6 +1,7 @@
 // Layers as tiles: picture, name, state, versions, sizes. Rows of tiles are drawn as they come into sight.
 import { Card, CardBody, CardHeader, Checkbox } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
+import { useState } from 'react';
 import type { Layer } from '../api/wire';
 import { VersionStateLabel } from '../parts/StateLabel';
 import { When } from '../parts/When';
@@ -9,6 +10,7 @@ import { useWidth } from '../parts/useWidth';
 import { bytes } from '../show/bytes';
 import { words } from '../words';
 import { LayerIcon } from './LayerIcon';
+import { isLink, LayerMenu } from './LayerMenu';
 
 const { layers: say } = words;
 const TILE_WIDTH = 300;
@@ -46,17 +48,29 @@ export function LayerTiles({ label, layers, chosen, onToggle, more }: Props) {
 
 function Tile({ layer, isChosen, onToggle }: { layer: Layer; isChosen: boolean; onToggle: () => void }) {
   const { sizes } = layer;
+  const [menu, setMenu] = useState(false);
   return (
-    <Card isCompact className={isChosen ? 'tile tile-chosen' : 'tile'}>
+    <Card
+      isCompact
+      className={isChosen ? 'tile tile-chosen' : 'tile'}
+      onContextMenu={(event) => {
+        if (isLink(event.target)) return;
+        event.preventDefault();
+        setMenu(true);
+      }}
+    >
       <CardHeader
         actions={{
           actions: (
-            <Checkbox
-              id={`select-${layer.id}`}
-              aria-label={say.select(layer.name)}
-              isChecked={isChosen}
-              onChange={onToggle}
-            />
+            <>
+              <Checkbox
+                id={`select-${layer.id}`}
+                aria-label={say.select(layer.name)}
+                isChecked={isChosen}
+                onChange={onToggle}
+              />
+              <LayerMenu layer={layer} isOpen={menu} onOpen={setMenu} />
+            </>
           ),
           hasNoOffset: true,
         }}

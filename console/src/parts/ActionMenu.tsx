@@ -11,8 +11,18 @@ export interface MenuEntry {
   danger?: boolean;
 }
 
-export function ActionMenu({ label, entries }: { label: string; entries: MenuEntry[] }) {
-  const [open, setOpen] = useState(false);
+interface Props {
+  label: string;
+  entries: MenuEntry[];
+  /** Whether it is open, where something else than its dots may open it as well. */
+  isOpen?: boolean;
+  onOpen?: (yes: boolean) => void;
+}
+
+export function ActionMenu({ label, entries, isOpen, onOpen }: Props) {
+  const [ownOpen, setOwnOpen] = useState(false);
+  const open = isOpen ?? ownOpen;
+  const setOpen = onOpen ?? setOwnOpen;
   const offered = entries.filter((entry) => entry.action !== undefined);
   if (offered.length === 0) return null;
   return (
