@@ -33,7 +33,11 @@ export function LayerMenu({ layer, isOpen, onOpen }: Props) {
           {
             label: say.addVersion,
             action: actionOf(layer.actions, 'add_version'),
-            onChoose: () => void navigate({ to: '/layers/os/$id/add-version', params: { id: layer.id } }),
+            onChoose: () =>
+              void navigate({
+                to: '/layers/$kind/$id/add-version',
+                params: { kind: layer.kind, id: layer.id },
+              }),
           },
           { label: say.edit, action: actionOf(layer.actions, 'edit'), onChoose: () => setDialog('edit') },
           { label: say.export, action: exportable(layer), onChoose: () => setDialog('export') },
