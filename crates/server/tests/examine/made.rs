@@ -111,13 +111,13 @@ fn put(files: &mut Files, from: &Path, parent: u64) {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        let (size, ranges) = (bytes.len() as u64, [0..bytes.len() as u64]);
+        let size = bytes.len() as u64;
+        let ranges: Vec<_> = std::iter::once(0..size).filter(|all| !all.is_empty()).collect();
         let content = &mut |at: u64, part: &mut [u8]| {
             part.copy_from_slice(&bytes[at as usize..at as usize + part.len()]);
             Ok(())
         };
-        let ranges = if size == 0 { &ranges[..0] } else { &ranges };
-        files.fill(node, b"", Filling { size, ranges, compressed: false, content }).unwrap();
+        files.fill(node, b"", Filling { size, ranges: &ranges, compressed: false, content }).unwrap();
     }
 }
 
