@@ -24,7 +24,6 @@ pub struct Layer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os_layer_name: Option<String>,
     /// Patterns of what is never in its versions, besides those of Shale (TOML; platform and app layers).
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub exclusions: String,
     /// When it was made.
     pub created_at: String,

@@ -3,8 +3,8 @@
 //! The server gathers facts, asks here, shows the answer with every view, and asks again ([`permitted`]) before it
 //! acts. A reason is a whole sentence that a person can act on. The same actions come back always, in the same order.
 
-use crate::VersionState;
 use crate::role::FINALIZE_ANYWAY;
+use crate::{LayerKind, VersionState};
 
 /// Something that may be done with a thing, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,9 @@ pub enum Power {
     Unknown,
 }
 
+/// How files of a platform or app layer come onto a disk.
+const PUBLISH: &str = "publish an image that it is in";
+
 /// What is known of a version.
 #[derive(Clone, Debug)]
 pub struct VersionFacts {
@@ -96,6 +99,8 @@ pub struct VersionFacts {
     pub name: String,
     /// Its layer's name.
     pub layer: String,
+    /// Its layer's kind.
+    pub kind: LayerKind,
     /// Its state.
     pub state: VersionState,
     /// Its packaging machine, name and power, while it is being made.
@@ -123,9 +128,18 @@ impl VersionFacts {
             action("cancel", self.cancel()),
             action("edit", self.not_deleting()),
             action("verify", self.complete()),
-            action("export", deployable),
+            action("export", deployable.and_then(|()| self.whole_disk())),
             action("delete", self.delete()),
         ]
+    }
+
+    /// Only an OS layer's versions are disks.
+    fn whole_disk(&self) -> Answer {
+        match self.kind {
+            LayerKind::Os => Ok(()),
+            LayerKind::Platform => Err(self.says("is of a platform layer, which is no disk", PUBLISH)),
+            LayerKind::App => Err(self.says("is of an app layer, which is no disk", PUBLISH)),
+        }
     }
 
     fn says(&self, what: &str, hint: &str) -> String {
@@ -383,6 +397,7 @@ mod tests {
         VersionFacts {
             name: "1.1".into(),
             layer: "Win".into(),
+            kind: LayerKind::Os,
             state,
             machine: power.map(|power| ("m".into(), power)),
             task: None,
@@ -437,6 +452,16 @@ mod tests {
             (Deleting, None, ""),
         ] {
             assert_eq!(allowed(version(state, power).actions()), expected, "{state} {power:?}");
+        }
+    }
+
+    #[test]
+    fn only_versions_of_os_layers_are_disks_that_can_be_exported() {
+        for (kind, told) in [(LayerKind::App, "an app layer"), (LayerKind::Platform, "a platform layer")] {
+            let facts = VersionFacts { kind, ..version(Deployable, None) };
+            assert_eq!(allowed(facts.actions()), "add_version edit verify delete");
+            let why = reason(facts.actions(), "export");
+            assert!(why.contains(&format!("The version '1.1' is of {told} and no disk")), "{why}");
         }
     }
 

@@ -3,11 +3,12 @@
 use crate::app::App;
 use crate::catalog::{LayerRow, VersionRow};
 use crate::error::{Error, Result};
+use crate::requests::permitted;
 use crate::stored::{StoredDisk, StoredFrames};
+use crate::view::Scene;
 use axum::body::Bytes;
 use futures_util::Stream;
 use shale_disk::{Format, Sink};
-use shale_model::VersionState;
 use shale_store::Version;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -33,13 +34,10 @@ pub struct Image {
 pub async fn open(app: &App, id: Uuid, format: Format) -> Result<Image> {
     let mut tx = app.world.catalog.read().await?;
     let row = VersionRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("version", id))?;
-    let layer = LayerRow::get(&mut tx, row.layer_id).await?.map(|layer| layer.name).unwrap_or_default();
-    if row.state != VersionState::Deployable {
-        return Err(Error::not_allowed(format!(
-            "The version '{}' is {}: it cannot be exported.",
-            row.name, row.state
-        )));
-    }
+    let layer = LayerRow::get(&mut tx, row.layer_id).await?;
+    let layer = layer.ok_or_else(|| Error::not_found("layer", row.layer_id))?;
+    let scene = Scene::read(&mut tx).await?;
+    permitted(&scene.version_facts(&layer, &row, None, None).actions(), "export")?;
     let repository = app.world.repository.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let version = repository.version(id.into())?;
@@ -53,7 +51,7 @@ pub async fn open(app: &App, id: Uuid, format: Format) -> Result<Image> {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
     };
-    let file_name = format!("{}-{}.{}", plain(&layer), plain(&row.name), format.extension());
+    let file_name = format!("{}-{}.{}", plain(&layer.name), plain(&row.name), format.extension());
     Ok(Image { file_name, length, format, version })
 }
 

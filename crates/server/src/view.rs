@@ -180,6 +180,7 @@ impl Scene {
         VersionFacts {
             name: version.name.clone(),
             layer: layer.name.clone(),
+            kind: layer.kind,
             state: version.state,
             machine,
             task: maker.map(phase),

@@ -144,7 +144,7 @@ fn rule(pointer: &str, checked: std::result::Result<(), Invalid>) -> Result<()> 
 }
 
 /// Whether an action of the model is permitted; its reason is the answer if not.
-fn permitted(actions: &[shale_model::Action], name: &str) -> Result<()> {
+pub(crate) fn permitted(actions: &[shale_model::Action], name: &str) -> Result<()> {
     shale_model::permitted(actions, name).map_err(Error::not_allowed)
 }
 

@@ -82,18 +82,6 @@ async fn a_source_that_is_no_file_of_the_server_is_refused_before_anything_begin
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_in_this_release_is_said_to_be_so() {
-    let service = Service::start().await;
-    let disk = service.disk("a.raw", 1);
-    for kind in ["platform", "app"] {
-        let mut order = new_layer("Tools", &disk);
-        order["kind"] = json!(kind);
-        let problem = service.post("/layers", order).await.refused(501, "unsupported");
-        assert!(text(&problem["detail"]).contains("OS layer"), "{problem}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_request_gets_its_own_answer_and_an_id_is_used_once() {
     let service = Service::start().await;
     let disk = service.disk("a.raw", 1);

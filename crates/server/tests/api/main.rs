@@ -10,6 +10,7 @@ mod doors;
 mod events;
 mod examined;
 mod full_disks;
+mod layering;
 mod layers;
 mod lists;
 mod machine_files;

@@ -97,9 +97,9 @@ async fn a_request_to_add_a_version_is_refused_by_field() {
     let mut wrong = order.clone();
     wrong["packaging_disk"]["format"] = json!("vhd");
     service.post(&path, wrong).await.refused_field("/packaging_disk/format");
-    let problem =
-        service.post(&path, added("platform_version_id", json!(base))).await.refused(501, "unsupported");
-    assert!(text(&problem["detail"]).contains("latform layer"), "{problem}");
+    let wrong = added("platform_version_id", json!(base));
+    let told = service.post(&path, wrong).await.refused_field("/platform_version_id");
+    assert!(told.contains("of a layer of the kind platform"), "{told}");
     assert_eq!(service.get("/machines").await.expect(200)["items"], json!([]));
     assert_eq!(service.get(&format!("/layers/{layer}")).await.expect(200)["version_count"], 1);
 }
