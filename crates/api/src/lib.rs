@@ -9,11 +9,13 @@ mod access;
 mod certificate;
 mod connector;
 mod finding;
+mod image;
 mod layer;
 mod machine;
 mod problem;
 mod repository;
 mod task;
+mod template;
 mod upload;
 mod words;
 
@@ -27,6 +29,7 @@ pub use connector::{
     FieldInput, Fix, NewConnector, TryConnector,
 };
 pub use finding::{CheckResult, FinalizeVersion, Finding, MachineCheck, Remedy, Severity};
+pub use image::{BootReport, Image, ImageCreated, ImagePart, ImageReport, PublishImage};
 pub use layer::{
     AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated,
     LayerSizes, LayerSort, NewLayer, NewVersion, Packaging, PackagingDisk, Version, VersionCreated,
@@ -37,9 +40,13 @@ pub use problem::{Code, FieldError, Problem};
 pub use repository::{CheckRepository, CollectGarbage, Doctor, Repository, RepositoryVersion, ServerInfo};
 pub use task::{AuditEntry, Event, Needs, Progress, Step, Task, TaskLogEntry};
 
+pub use template::{
+    CloneTemplate, EditTemplate, NewTemplate, NewerVersion, Plan, PlanConflict, PlanLayer, PlanPath,
+    PlanWarning, Template, TemplateDisk, TemplatePart,
+};
 pub use upload::{NewUpload, Upload};
 
-pub use shale_model::{LayerKind, Role, VersionState};
+pub use shale_model::{ImageState, LayerKind, Role, TemplateState, VersionState};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

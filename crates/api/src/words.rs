@@ -33,10 +33,30 @@ pub(crate) fn disk_format() -> Object {
     )
 }
 
+pub(crate) fn generalize() -> Object {
+    one_of("Whether what makes a machine itself is taken out of the image.", &["none", "generalize"])
+}
+
+pub(crate) fn plan_action() -> Object {
+    one_of("What happens at the path.", &["added", "replaced", "described", "merged", "removed"])
+}
+
 pub(crate) fn event_kind() -> Object {
     one_of(
         "What changed; `reset` when the gap is too old to fill: read all again.",
-        &["task", "layer", "version", "connector", "machine", "upload", "user", "token", "reset"],
+        &[
+            "task",
+            "layer",
+            "version",
+            "connector",
+            "template",
+            "image",
+            "machine",
+            "upload",
+            "user",
+            "token",
+            "reset",
+        ],
     )
 }
 

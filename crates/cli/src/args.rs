@@ -2,8 +2,8 @@
 
 use crate::terminal::Format;
 use crate::{
-    audit, certificate, connector, events, layer, machine, raw, repository, serve, task, token, upload, user,
-    version,
+    audit, certificate, connector, events, image, layer, machine, raw, repository, serve, task, template,
+    token, upload, user, version,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -58,6 +58,12 @@ pub enum Noun {
     /// Versions: immutable states of a layer
     #[command(subcommand)]
     Version(version::Verb),
+    /// Image templates: what layered images are made of
+    #[command(subcommand)]
+    Template(template::Verb),
+    /// Layered images: what templates became
+    #[command(subcommand)]
+    Image(image::Verb),
     /// Packaging machines: where versions are made
     #[command(subcommand)]
     Machine(machine::Verb),

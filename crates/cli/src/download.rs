@@ -1,4 +1,4 @@
-//! `shale version export -O`: a disk image as it streams from the server, into a file or to stdout.
+//! `shale version export -O`, `shale image download`: a disk image as it streams from the server, into a file or to stdout.
 //!
 //! A file is written under a name of its own beside its place, holes left out, and put in place when it is whole and
 //! on disk: a download that breaks off leaves nothing.
@@ -18,34 +18,33 @@ use uuid::Uuid;
 /// Bytes read at a time; a run of zeros this long becomes a hole.
 const BLOCK: usize = 64 << 10;
 
-/// Downloads a version as `format` to `file`, or to stdout for `-`.
+/// Downloads the disk at `path` of the API as `format` to `file`, or to stdout for `-`.
 pub fn disk(
     client: &Client,
     terminal: &Terminal,
-    version: Uuid,
+    path: &str,
     format: &str,
     file: &str,
     overwrite: bool,
 ) -> Outcome {
-    let path = Path::new(file);
+    let target = Path::new(file);
     if file == "-" && io::stdout().is_terminal() {
         return Err(Failure::usage(
             "A disk image is not for a terminal: send stdout to a file or a program.",
         ));
     }
-    if file != "-" && !overwrite && path.symlink_metadata().is_ok() {
+    if file != "-" && !overwrite && target.symlink_metadata().is_ok() {
         return Err(Failure::new(Exit::Conflict, format!("'{file}' exists already."))
             .hint("use --overwrite, or another name"));
     }
     let started = Instant::now();
-    let response =
-        client.open(&with_query(&format!("/versions/{version}/disk"), &[("format", format)]), &[])?;
+    let response = client.open(&with_query(path, &[("format", format)]), &[])?;
     let bar = bar(terminal, response.body().content_length());
     let mut body = bar.wrap_read(response.into_body().into_reader());
     let copied = if file == "-" {
         copy(&mut body, &mut io::stdout().lock(), Write::write_all)?
     } else {
-        into_file(&mut body, path)?
+        into_file(&mut body, target)?
     };
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64().max(0.001);

@@ -1,7 +1,7 @@
 //! `shale`: the command line. It speaks the HTTP API and knows nothing else of Shale.
 //!
 //! ```text
-//!  args ──▶ layer version machine task connector repository user token …               a file for each noun
+//!  args ──▶ layer version template image machine task connector repository user token …               a file for each noun
 //!                │                              │
 //!                │ resolve  name → object       │ wait ── progress, needs, interrupt
 //!                ▼                              ▼
@@ -22,6 +22,7 @@ mod events;
 mod exec;
 mod failure;
 mod finding;
+mod image;
 mod interrupt;
 mod layer;
 mod machine;
@@ -37,6 +38,7 @@ mod serve;
 mod sse;
 mod table;
 mod task;
+mod template;
 mod terminal;
 mod token;
 mod units;
@@ -79,6 +81,8 @@ fn run(args: Args) -> Outcome {
     match args.noun {
         Noun::Layer(verb) => layer::run(verb, &client, &terminal),
         Noun::Version(verb) => version::run(verb, &client, &terminal),
+        Noun::Template(verb) => template::run(verb, &client, &terminal),
+        Noun::Image(verb) => image::run(verb, &client, &terminal),
         Noun::Machine(verb) => machine::run(verb, &client, &terminal),
         Noun::Task(verb) => task::run(verb, &client, &terminal),
         Noun::Connector(verb) => connector::run(verb, &client, &terminal),

@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::failure::{Exit, Failure};
-use shale_api::{Connector, Layer, LayerKind, Machine, Token, Upload, User, Version};
+use shale_api::{Connector, Image, Layer, LayerKind, Machine, Template, Token, Upload, User, Version};
 use uuid::Uuid;
 
 /// A layer, by name or id.
@@ -117,6 +117,24 @@ pub fn connector(client: &Client, text: &str) -> Result<Connector, Failure> {
     let mut connectors: Vec<Connector> = client.list("/connectors", &[], None)?;
     connectors.retain(|connector| connector.name == text);
     only(connectors, "connector", text, client, |connector| connector.id.to_string())
+}
+
+/// An image template, by name or id.
+pub fn template(client: &Client, text: &str) -> Result<Template, Failure> {
+    if let Ok(id) = text.parse::<Uuid>() {
+        return client.get(&format!("/templates/{id}"));
+    }
+    let templates: Vec<Template> = client.list("/templates", &[("name", text)], None)?;
+    only(templates, "template", text, client, |template| template.id.to_string())
+}
+
+/// A layered image, by name or id.
+pub fn image(client: &Client, text: &str) -> Result<Image, Failure> {
+    if let Ok(id) = text.parse::<Uuid>() {
+        return client.get(&format!("/images/{id}"));
+    }
+    let images: Vec<Image> = client.list("/images", &[("name", text)], None)?;
+    only(images, "image", text, client, |image| image.id.to_string())
 }
 
 /// A user, by name in whatever case, or id.

@@ -224,7 +224,8 @@ fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
 fn run_export(export: Export, client: &Client, terminal: &Terminal) -> Outcome {
     let id = export.version.find(client)?.id;
     if let Some(file) = export.download {
-        return download::disk(client, terminal, id, &export.format, &file, export.overwrite);
+        let path = format!("/versions/{id}/disk");
+        return download::disk(client, terminal, &path, &export.format, &file, export.overwrite);
     }
     let to = export.to.ok_or_else(|| Failure::usage("Give --to PATH or -O FILE."))?;
     let request = ExportVersion {

@@ -356,7 +356,7 @@ fn unused(what: &str, users: &[String]) -> Answer {
         [one, two, three, more @ ..] => format!("{one}, {two}, {three} and {} more", more.len()),
     };
     let them = if users.len() == 1 { "that" } else { "those" };
-    Err(format!("The {what} is used by {list}: finish or cancel {them} first."))
+    Err(format!("The {what} is used by {list}: finish, cancel or change {them} first."))
 }
 
 fn is_off(machine: &str, power: Power) -> Answer {
@@ -480,12 +480,14 @@ mod tests {
         let one = reason(facts.actions(), "delete");
         assert_eq!(
             one,
-            "The version '1.1' is used by the packaging machine 'm': finish or cancel that first."
+            "The version '1.1' is used by the packaging machine 'm': finish, cancel or change that first."
         );
         facts.used_by = (1..=5).map(|n| format!("the export {n}")).collect();
         let many = reason(facts.actions(), "delete");
         assert!(
-            many.contains("the export 1, the export 2, the export 3 and 2 more: finish or cancel those"),
+            many.contains(
+                "the export 1, the export 2, the export 3 and 2 more: finish, cancel or change those"
+            ),
             "{many}"
         );
     }
@@ -544,7 +546,7 @@ mod tests {
         assert_eq!(allowed(facts.actions()), "test edit");
         assert!(
             reason(facts.actions(), "delete")
-                .contains("'a' and the packaging machine 'b': finish or cancel those")
+                .contains("'a' and the packaging machine 'b': finish, cancel or change those")
         );
     }
 

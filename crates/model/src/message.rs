@@ -38,6 +38,11 @@ pub fn deleting_layer(kind: LayerKind, layer: &str) -> String {
     format!("Deleting {} '{layer}'.", kind_words(kind))
 }
 
+/// The title of the task that publishes an image template.
+pub fn publishing_image(template: &str) -> String {
+    format!("Publishing Layered Image '{template}'.")
+}
+
 /// What is told of a disk that was put together before.
 pub fn composition_known() -> String {
     "This disk was put together before: it is used again.".to_owned()
@@ -146,6 +151,7 @@ mod tests {
     #[test]
     fn titles_are_those_people_know() {
         for (found, expected) in [
+            (publishing_image("X"), "Publishing Layered Image 'X'."),
             (
                 adding_version(LayerKind::Os, "Win2012OS"),
                 "Adding Version to Operating System Layer 'Win2012OS'.",

@@ -89,6 +89,14 @@ pub fn version_name(name: &str, taken: bool) -> Result<(), Invalid> {
     unique("version of this layer", name, taken)
 }
 
+/// Checks an image template's name. `taken` says whether another one has it. Images, and their files, are named after it, so that
+/// it must be a name that files can have.
+pub fn template_name(name: &str, taken: bool) -> Result<(), Invalid> {
+    name_of("image template's name", name)?;
+    file_name_of("image template's name", name, SENT_NAME_BYTES)?;
+    unique("image template", name, taken)
+}
+
 /// Checks a connector configuration's name. `taken` says whether another one has it.
 pub fn connector_name(name: &str, taken: bool) -> Result<(), Invalid> {
     name_of("connector configuration's name", name)?;

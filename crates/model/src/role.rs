@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   reader         sees everything but secrets and people
-//!   editor         + layers, versions, machines, tasks, uploads; no files on the server's host
+//!   editor         + layers, versions, templates, images, machines, tasks, uploads; no files on the server's host
 //!   administrator  + connectors, repository, users, tokens, certificate, audit
 //! ```
 //!
@@ -68,10 +68,15 @@ pub fn need(operation: &str) -> Need {
         "list_machines" | "show_machine" | "read_serial_log" | "list_machine_files" => Role::Reader,
         "list_tasks" | "show_task" | "list_task_log" | "watch_events" => Role::Reader,
         "list_connectors" | "show_connector" | "list_connector_kinds" => Role::Reader,
+        "list_templates" | "show_template" | "show_plan" => Role::Reader,
+        "list_images" | "show_image" => Role::Reader,
         "list_uploads" | "show_upload" => Role::Reader,
         "show_repository" | "examine_server" | "show_server" | "show_certificate" => Role::Reader,
         "create_layer" | "edit_layer" | "delete_layer" => Role::Editor,
         "add_version" | "edit_version" | "delete_version" => Role::Editor,
+        "create_template" | "edit_template" | "clone_template" => Role::Editor,
+        "update_template" | "delete_template" => Role::Editor,
+        "publish_image" | "download_image" | "delete_image" => Role::Editor,
         // A disk holds whatever secrets its guest has, so that to take one is more than to see that it is there.
         "finalize_version" | "verify_version" | "export_version" | "download_version" => Role::Editor,
         // A screen takes key strokes, too.
@@ -100,7 +105,8 @@ fn needed_for(noun: &str, action: &str) -> Role {
     match (noun, action) {
         // Whoever takes what is not done answers for all machines that are made of it.
         ("version", FINALIZE_ANYWAY) => Role::Administrator,
-        ("layer" | "version" | "machine" | "task" | "upload", _) | ("connector", "test") => Role::Editor,
+        ("layer" | "version" | "machine" | "task" | "upload" | "template" | "image", _)
+        | ("connector", "test") => Role::Editor,
         _ => Role::Administrator,
     }
 }
@@ -118,8 +124,9 @@ pub fn within_role(mut actions: Vec<Action>, noun: &str, role: Role) -> Vec<Acti
 }
 
 /// What is offered of the server as a whole rather than of one thing, by the names of the operations.
-const GENERAL: [&str; 13] = [
+const GENERAL: [&str; 14] = [
     "create_layer",
+    "create_template",
     "delete_version",
     "create_upload",
     "open_screen",
@@ -232,7 +239,10 @@ mod tests {
             actions.iter().filter(|action| action.allowed).map(|action| action.name).collect::<Vec<_>>()
         };
         assert!(allowed(Role::Reader).is_empty());
-        assert_eq!(allowed(Role::Editor), ["create_layer", "delete_version", "create_upload", "open_screen"]);
+        assert_eq!(
+            allowed(Role::Editor),
+            ["create_layer", "create_template", "delete_version", "create_upload", "open_screen"]
+        );
         assert_eq!(allowed(Role::Administrator).len(), GENERAL.len() + 1);
     }
 

@@ -16,13 +16,22 @@ pub const MAX_GIB: u32 = 65_536;
 /// Nothing asked: 100 GiB, or the base's own size when that is larger. Layers are thin, so size alone costs
 /// nothing. A disk never shrinks: file systems reach to its end.
 pub fn layer_size(asked_gib: Option<u32>, base_bytes: u64) -> Result<u64, Invalid> {
+    size_of("max layer size", "the base version's disk", asked_gib, base_bytes)
+}
+
+/// The size in bytes of a layered image's disk, from what was asked (GiB) and the OS version's disk (bytes): as for a layer.
+pub fn image_size(asked_gib: Option<u32>, os_bytes: u64) -> Result<u64, Invalid> {
+    size_of("disk size", "the OS version's disk", asked_gib, os_bytes)
+}
+
+fn size_of(what: &str, base: &str, asked_gib: Option<u32>, base_bytes: u64) -> Result<u64, Invalid> {
     let Some(gib) = asked_gib else {
         return Ok((u64::from(DEFAULT_GIB) * GIB).max(base_bytes));
     };
     if !(MIN_GIB..=MAX_GIB).contains(&gib) {
         return Err(Invalid::new(
             Rule::SizeRange,
-            format!("The max layer size is {gib} GiB: choose a size from {MIN_GIB} to {MAX_GIB} GiB."),
+            format!("The {what} is {gib} GiB: choose a size from {MIN_GIB} to {MAX_GIB} GiB."),
         ));
     }
     let bytes = u64::from(gib) * GIB;
@@ -30,9 +39,7 @@ pub fn layer_size(asked_gib: Option<u32>, base_bytes: u64) -> Result<u64, Invali
         let least = base_bytes.div_ceil(GIB);
         return Err(Invalid::new(
             Rule::SmallerThanBase,
-            format!(
-                "The max layer size is {gib} GiB, smaller than the base version's disk: choose {least} GiB or more."
-            ),
+            format!("The {what} is {gib} GiB, smaller than {base}: choose {least} GiB or more."),
         ));
     }
     Ok(bytes)

@@ -38,12 +38,15 @@ CREATE TABLE templates (
     updated_at          TEXT   NOT NULL
 );
 
--- Layered images: what templates became, as they were then. `path` is where on this host the disk was written, if it was.
+-- Layered images: what templates became, as they were then. `template_id` may be of one that is gone. `parts` is a JSON list of
+-- version ids and names, the OS version first; `report` what was found out, JSON. `path` is where on this host the disk was
+-- written, if it was. The disk itself is in the repository, as `composition_id`.
 CREATE TABLE images (
     id             TEXT   NOT NULL PRIMARY KEY,
-    template_id    TEXT,
-    template_name  TEXT   NOT NULL,
     name           TEXT   NOT NULL UNIQUE,
+    template_id    TEXT   NOT NULL,
+    template_name  TEXT   NOT NULL,
+    task_id        TEXT   NOT NULL,
     composition_id TEXT   NOT NULL,
     parts          TEXT   NOT NULL,
     format         TEXT   NOT NULL,

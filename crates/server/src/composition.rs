@@ -14,8 +14,11 @@ use crate::error::{Error, Result};
 use crate::stored::StoredDisk;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
-use shale_disk::Disk;
-use shale_volume::compose::Layer;
+use shale_disk::{Disk, Watch};
+use shale_store::Version;
+use shale_volume::changes::Changes;
+use shale_volume::compose::{Layer, Preview, preview};
+use shale_volume::grow::{self, Grown};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use uuid::Uuid;
@@ -85,6 +88,14 @@ impl Composition {
         std::iter::once(self.os_version_id).chain(self.layers.iter().map(|part| part.version_id)).collect()
     }
 
+    /// The disk of its OS version, with the wanted size and its volume grown, to be written over.
+    pub fn grown(&self, world: &World, os: &Version) -> shale_disk::Result<(Arc<Changes>, Grown)> {
+        let base = shale_disk::table::grown(Arc::new(StoredDisk(os.clone())), self.disk_size)?;
+        let changes = Arc::new(Changes::new(base, &world.place.scratch())?);
+        let grown = grow::os_volume(&world.files_program(), changes.clone())?;
+        Ok((changes, grown))
+    }
+
     /// Its layers, opened.
     pub fn open_layers(&self, world: &World) -> shale_store::Result<Vec<Layer>> {
         self.layers.iter().map(|part| part.open(world)).collect()
@@ -96,6 +107,35 @@ impl Part {
     pub fn open(&self, world: &World) -> shale_store::Result<Layer> {
         let delta: Arc<dyn Disk> = Arc::new(StoredDisk(world.repository.version(self.version_id.into())?));
         Ok(Layer { name: self.name.clone(), delta })
+    }
+}
+
+/// The plan that was told last: a person pages through it, and it takes a while to make.
+#[derive(Default)]
+pub struct Previews(Mutex<Option<(Uuid, Arc<Preview>)>>);
+
+impl Previews {
+    /// What `wanted` would be. Those who ask at once wait for each other.
+    pub fn of(&self, world: &World, wanted: &Composition, watch: Watch) -> Result<Arc<Preview>> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((id, known)) = &*last
+            && *id == wanted.id
+        {
+            return Ok(known.clone());
+        }
+        let gone =
+            |e| Error::unavailable("The repository did not give what the template is made of.").because(e);
+        let os = world.repository.version(wanted.os_version_id.into()).map_err(gone)?;
+        let layers = wanted.open_layers(world).map_err(gone)?;
+        let made = wanted.grown(world, &os).and_then(|(changes, _)| {
+            preview(&world.files_program(), Arc::new(changes.disk()), &layers, watch)
+        });
+        let made = Arc::new(made.map_err(|e| match e.kind().retry_later() {
+            true => Error::unavailable("The plan could not be made now.").because(e),
+            false => Error::unsupported("These versions cannot be put together.").because(e),
+        })?);
+        *last = Some((wanted.id, made.clone()));
+        Ok(made)
     }
 }
 

@@ -1,7 +1,7 @@
-//! A version as a stream of bytes: a disk image made while it is sent, in any format.
+//! A version, or a layered image, as a stream of bytes: a disk image made while it is sent, in any format.
 
 use crate::app::App;
-use crate::catalog::{LayerRow, VersionRow};
+use crate::catalog::{ImageRow, LayerRow, VersionRow};
 use crate::error::{Error, Result};
 use crate::requests::permitted;
 use crate::stored::{StoredDisk, StoredFrames};
@@ -9,6 +9,7 @@ use crate::view::Scene;
 use axum::body::Bytes;
 use futures_util::Stream;
 use shale_disk::{Format, Sink};
+use shale_model::ImageFacts;
 use shale_store::Version;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -31,13 +32,35 @@ pub struct Image {
 }
 
 /// The version `id` as an image in `format`.
-pub async fn open(app: &App, id: Uuid, format: Format) -> Result<Image> {
+pub async fn open_version(app: &App, id: Uuid, format: Format) -> Result<Image> {
     let mut tx = app.world.catalog.read().await?;
     let row = VersionRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("version", id))?;
     let layer = LayerRow::get(&mut tx, row.layer_id).await?;
     let layer = layer.ok_or_else(|| Error::not_found("layer", row.layer_id))?;
     let scene = Scene::read(&mut tx).await?;
     permitted(&scene.version_facts(&layer, &row, None, None).actions(), "export")?;
+    drop(tx);
+    open(app, id, &format!("{}-{}", layer.name, row.name), format).await
+}
+
+/// The layered image `id`, in its own format unless another is wanted.
+pub async fn open_image(app: &App, id: Uuid, format: Option<Format>) -> Result<Image> {
+    let mut tx = app.world.catalog.read().await?;
+    let row = ImageRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("layered image", id))?;
+    drop(tx);
+    let facts = ImageFacts { name: row.name.clone(), state: row.state };
+    permitted(&facts.actions(), "download")?;
+    let own = || {
+        row.format
+            .parse()
+            .map_err(|e: shale_disk::Error| Error::internal("an image has no format").because(e))
+    };
+    let format = format.map_or_else(own, Ok)?;
+    open(app, row.composition_id, &row.name, format).await
+}
+
+/// What the repository has as `id`, called `name`.
+async fn open(app: &App, id: Uuid, name: &str, format: Format) -> Result<Image> {
     let repository = app.world.repository.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let version = repository.version(id.into())?;
@@ -47,11 +70,9 @@ pub async fn open(app: &App, id: Uuid, format: Format) -> Result<Image> {
     });
     let opened = opened.await.map_err(|e| Error::internal("opening a version failed").because(e))?;
     let (version, length) =
-        opened.map_err(|e| Error::unavailable("The repository did not give the version.").because(e))?;
-    let plain = |text: &str| -> String {
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
-    };
-    let file_name = format!("{}-{}.{}", plain(&layer.name), plain(&row.name), format.extension());
+        opened.map_err(|e| Error::unavailable("The repository did not give the disk.").because(e))?;
+    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' });
+    let file_name = format!("{}.{}", plain.collect::<String>(), format.extension());
     Ok(Image { file_name, length, format, version })
 }
 

@@ -230,6 +230,12 @@ impl Engine {
         if let Some(id) = task.layer_id {
             self.feed.publish("layer", id, task.kind == "delete_layer");
         }
+        for (noun, field) in [("image", "image_id"), ("template", "template_id")] {
+            let id = task.input.get(field).and_then(|id| Uuid::parse_str(id.as_str()?).ok());
+            if let Some(id) = id {
+                self.feed.publish(noun, id, false);
+            }
+        }
         // Last, so that who sees a task end has been told of all it did.
         self.feed.publish("task", task.id, false);
     }

@@ -29,6 +29,7 @@ pub mod requests;
 pub mod secrets;
 mod stored;
 pub mod sweep;
+pub mod template;
 pub mod tend;
 pub mod tls;
 pub mod tools;

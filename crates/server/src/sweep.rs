@@ -4,10 +4,14 @@
 //! task works on, and that is not being made, was left by something that no undo could see: it is removed, and said in
 //! the log. A version in the repository goes only if this catalog has seen its task end: one that the catalog never
 //! heard of is what an older catalog, put back from a backup, would not know either, and is only told of.
+//!
+//! A composition is kept while a template or an image is it, or an open task names it, and for a while after: what was put
+//! together once is wanted again sooner or later. Its row goes last, so that nothing in the repository is without one.
 
-use crate::catalog::{CompositionRow, ConnectorRow, TaskRow, VersionRow};
+use crate::catalog::{CompositionRow, ConnectorRow, ImageRow, TaskRow, TemplateRow, Tx, VersionRow};
 use crate::error::{Error, Result, chain};
 use crate::world::World;
+use jiff::SignedDuration;
 use shale_connector::{Connector, Tag};
 use shale_store::VersionInfo;
 use std::collections::HashSet;
@@ -18,6 +22,9 @@ use uuid::Uuid;
 /// Time between two sweeps.
 const EVERY: Duration = Duration::from_secs(600);
 
+/// How long a composition is kept that nothing is made of.
+const UNUSED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// What a sweep removed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -25,6 +32,8 @@ pub struct Swept {
     pub machines: Vec<Uuid>,
     /// Versions in the repository whose task has ended and whose row is gone.
     pub versions: Vec<Uuid>,
+    /// Compositions that were of no use for long.
+    pub compositions: Vec<Uuid>,
 }
 
 /// Sweeps now and again, until the server ends.
@@ -46,7 +55,7 @@ pub async fn forever(world: Arc<World>) {
 
 /// What the catalog knows of versions.
 struct Known {
-    /// Those that open tasks work on.
+    /// Those that open tasks work on, and images that are being published.
     working: HashSet<Uuid>,
     /// Those being made: a person may be at work in their machines, even if their task is stuck.
     making: HashSet<Uuid>,
@@ -63,7 +72,7 @@ impl Known {
         let making = VersionRow::with_machine(&mut tx).await?;
         let compositions = CompositionRow::list(&mut tx).await?.into_iter().map(|row| row.id);
         Ok(Self {
-            working: open.into_iter().filter_map(|task| task.version_id).collect(),
+            working: open.iter().flat_map(|task| task.version_id.into_iter().chain(image_of(task))).collect(),
             making: making.into_iter().map(|version| version.id).collect(),
             rows: VersionRow::ids(&mut tx).await?.into_iter().chain(compositions).collect(),
             ended: TaskRow::ended_versions(&mut tx).await?.into_iter().collect(),
@@ -115,7 +124,54 @@ pub fn sweep(world: &World) -> Result<Swept> {
         Ok(stored) => sweep_repository(world, stored, &known, &mut swept),
         Err(error) => tracing::warn!(error = chain(&error), "the repository's versions cannot be listed"),
     }
+    sweep_compositions(world, &mut swept)?;
     Ok(swept)
+}
+
+/// The image that a task publishes, whose machine carries its id.
+fn image_of(task: &TaskRow) -> Option<Uuid> {
+    Uuid::parse_str(task.input.get("image_id")?.as_str()?).ok()
+}
+
+/// Lets compositions go that nothing is made of and that nobody used for long.
+fn sweep_compositions(world: &World, swept: &mut Swept) -> Result<()> {
+    let unused = world.wait(async { unused_compositions(&mut world.catalog.read().await?).await })?;
+    for id in unused {
+        // Who is about to use it holds the lock, or waits for it and makes it anew.
+        let lock = world.composing.of(id);
+        let Ok(_alone) = lock.try_lock() else { continue };
+        let still = world.wait(async { unused_compositions(&mut world.catalog.read().await?).await })?;
+        if !still.contains(&id) {
+            continue;
+        }
+        if let Err(error) = world.repository.remove_version(id.into()) {
+            tracing::warn!(%id, error = chain(&error), "a composition that nothing needs stays");
+            continue;
+        }
+        world.wait(async {
+            let mut tx = world.catalog.begin().await?;
+            CompositionRow::delete(&mut tx, id).await?;
+            Ok::<_, Error>(tx.commit().await?)
+        })?;
+        swept.compositions.push(id);
+    }
+    Ok(())
+}
+
+/// Compositions that neither a template nor an image is, that no open task names, and that were of no use for long.
+async fn unused_compositions(tx: &mut Tx) -> Result<Vec<Uuid>> {
+    let (open, templates) = (TaskRow::open(tx).await?, TemplateRow::all(tx).await?);
+    let images: HashSet<Uuid> = ImageRow::compositions(tx).await?.into_iter().collect();
+    let oldest = jiff::Timestamp::now() - UNUSED;
+    let is_unused = |row: &CompositionRow| {
+        let parts: HashSet<Uuid> = row.parts.iter().copied().collect();
+        let is_of = |template: &TemplateRow| template.parts().collect::<HashSet<Uuid>>() == parts;
+        row.used_at.parse::<jiff::Timestamp>().is_ok_and(|used| used < oldest)
+            && !images.contains(&row.id)
+            && !open.iter().any(|task| task.names(row.id))
+            && !templates.iter().any(is_of)
+    };
+    Ok(CompositionRow::list(tx).await?.into_iter().filter(is_unused).map(|row| row.id).collect())
 }
 
 /// Lets platforms go of what they keep of versions that are no more, or beyond what their configurations allow.

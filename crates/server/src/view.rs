@@ -5,8 +5,8 @@
 
 use crate::app::App;
 use crate::catalog::{
-    Belonging, ConnectorRow, LayerRow, LayerSums, ListedLayer, TaskRow, TokenRow, Tx, UploadRow, UserRow,
-    VersionMark, VersionRow,
+    Belonging, ConnectorRow, ImageRow, LayerRow, LayerSums, ListedLayer, TaskRow, TemplateRow, TokenRow, Tx,
+    UploadRow, UserRow, VersionMark, VersionRow,
 };
 use crate::composition::Composition;
 use crate::error::{Error, Result};
@@ -14,8 +14,8 @@ use crate::jobs::{EXAMINE, claims_layer};
 use shale_api as api;
 use shale_connector::{Observed, Power as Seen, Tag};
 use shale_model::{
-    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, Role, TaskFacts, TaskPhase, UploadFacts,
-    UserFacts, VersionFacts, VersionState,
+    Action, ConnectorFacts, ImageFacts, LayerFacts, MachineFacts, Power, Role, TaskFacts, TaskPhase,
+    UploadFacts, UserFacts, VersionFacts, VersionState,
 };
 use shale_task::{Ending, State, StepState, Summary};
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ tokio::task_local! {
 }
 
 /// Actions of a `noun` as the API shows them to the one who asks.
-fn shown(noun: &str, actions: Vec<Action>) -> Vec<api::Action> {
+pub fn shown(noun: &str, actions: Vec<Action>) -> Vec<api::Action> {
     let role = ROLE.try_with(|role| *role).unwrap_or(Role::Administrator);
     wire(shale_model::within_role(actions, noun, role))
 }
@@ -62,8 +62,19 @@ fn uses_of(task: &TaskRow) -> Vec<(Uuid, String)> {
             let used: BTreeSet<Uuid> = base.into_iter().chain(composed(&task.input)).collect();
             used.into_iter().map(|version| (version, text.clone())).collect()
         }
+        "publish_image" => {
+            let text = format!("the task \"{}\"", task.title.trim_end_matches('.'));
+            let wanted = task.input.get("composition").cloned().unwrap_or_default();
+            let wanted: Option<Composition> = serde_json::from_value(wanted).ok();
+            wanted.iter().flat_map(Composition::parts).map(|version| (version, text.clone())).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// A template as one of the users of something.
+fn named(template: &TemplateRow) -> String {
+    format!("the image template '{}'", template.name)
 }
 
 /// The versions in the disks that a task puts together.
@@ -79,6 +90,8 @@ pub struct Scene {
     pub open: Vec<TaskRow>,
     /// Platform and app layers, and the OS layers that they belong to.
     belonging: Vec<Belonging>,
+    /// Image templates.
+    templates: Vec<TemplateRow>,
     /// Versions that something uses, and what.
     uses: Vec<(Uuid, String)>,
 }
@@ -91,7 +104,9 @@ impl Scene {
         for (name, needs) in VersionRow::with_needs(tx).await? {
             uses.extend(needs.into_iter().map(|id| (id, format!("the version '{name}', which needs it"))));
         }
-        Ok(Self { open, belonging: LayerRow::belonging(tx).await?, uses })
+        let templates = TemplateRow::all(tx).await?;
+        uses.extend(templates.iter().flat_map(|row| row.parts().map(|version| (version, named(row)))));
+        Ok(Self { open, belonging: LayerRow::belonging(tx).await?, templates, uses })
     }
 
     /// What uses a version.
@@ -264,9 +279,10 @@ impl Scene {
         let id = connector.id.to_string();
         let uses = |task: &&TaskRow| task.input.get("connector_id").and_then(|v| v.as_str()) == Some(&id);
         let name = |task: &TaskRow| format!("the task \"{}\"", task.title.trim_end_matches('.'));
+        let templates = self.templates.iter().filter(|row| row.connector_id == Some(connector.id));
         ConnectorFacts {
             name: connector.name.clone(),
-            used_by: self.open.iter().filter(uses).map(name).collect(),
+            used_by: self.open.iter().filter(uses).map(name).chain(templates.map(named)).collect(),
         }
     }
 
@@ -477,6 +493,29 @@ pub fn token(row: TokenRow) -> api::Token {
         expires_at: row.expires_at,
         last_used_at: row.last_used_at,
         actions: shown("token", vec![Action { name: "delete", allowed: true, reason: None }]),
+    }
+}
+
+/// A layered image as people see it.
+pub fn image(row: ImageRow) -> api::Image {
+    let facts = ImageFacts { name: row.name.clone(), state: row.state };
+    api::Image {
+        id: row.id,
+        name: row.name,
+        template_id: row.template_id,
+        template_name: row.template_name,
+        state: row.state,
+        parts: row.parts,
+        composition_id: row.composition_id,
+        format: row.format,
+        disk_bytes: row.disk_size,
+        firmware: row.firmware,
+        path: row.path.map(|path| path.to_string_lossy().into_owned()),
+        report: row.report,
+        task_id: row.task_id,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        actions: shown("image", facts.actions()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the steps of tasks act on: catalog, repository, connectors.
 
 use crate::catalog::{Catalog, ConnectorRow};
-use crate::composition::Composing;
+use crate::composition::{Composing, Previews};
 use crate::error::{Error, Result, chain};
 use crate::place::Place;
 use crate::secrets::Secrets;
@@ -36,6 +36,8 @@ pub struct World {
     pub secrets: Secrets,
     /// Who puts which disk together.
     pub composing: Composing,
+    /// The plan that was told last.
+    pub previews: Previews,
     open_connector: OpenConnector,
     /// Those in use, by configuration: a platform's sessions, and what is known of its machines, are kept. One whose
     /// settings have changed is opened anew.
@@ -74,6 +76,7 @@ impl World {
             secrets,
             tools,
             composing: Composing::default(),
+            previews: Previews::default(),
             open_connector,
             connectors,
             runtime,

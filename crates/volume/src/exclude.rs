@@ -119,6 +119,17 @@ impl Exclusions {
         Self::default().with(family, SHIPPED)
     }
 
+    /// Exactly these patterns of paths.
+    pub(crate) fn of(family: Family, patterns: &[String]) -> Result<Self> {
+        let mut own = Self { ignore_case: family == Family::Windows, ..Self::default() };
+        for pattern in patterns {
+            let failed = || Error::new(ErrorKind::Corrupt, bad(pattern));
+            let pattern = own.pattern(pattern).ok_or_else(failed)?;
+            own.paths.push(pattern);
+        }
+        Ok(own)
+    }
+
     /// These and those that a text in the form above lists for this family.
     pub fn with(mut self, family: Family, text: &str) -> Result<Self> {
         let failed =

@@ -24,6 +24,7 @@ pub mod exclude;
 mod ext4;
 pub mod files;
 pub mod free;
+pub mod generalize;
 pub mod grow;
 pub mod health;
 pub mod hive;

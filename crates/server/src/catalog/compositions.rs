@@ -62,6 +62,12 @@ impl CompositionRow {
         sqlx::query(query).fetch_all(&mut **tx).await?.into_iter().map(row).collect()
     }
 
+    /// The one with this id.
+    pub async fn get(tx: &mut Tx, id: Uuid) -> Result<Option<Self>> {
+        let query = "SELECT id, parts, disk_size, used_at FROM compositions WHERE id = $1";
+        sqlx::query(query).bind(id.to_string()).fetch_optional(&mut **tx).await?.map(row).transpose()
+    }
+
     /// Forgets it; one that is not there is fine.
     pub async fn delete(tx: &mut Tx, id: Uuid) -> Result<()> {
         sqlx::query("DELETE FROM compositions WHERE id = $1").bind(id.to_string()).execute(&mut **tx).await?;

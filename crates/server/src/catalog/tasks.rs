@@ -85,6 +85,19 @@ fn row(row: SqliteRow) -> Result<TaskRow> {
 }
 
 impl TaskRow {
+    /// Whether its input names this id, wherever it does.
+    pub fn names(&self, id: Uuid) -> bool {
+        fn holds(value: &Value, id: &str) -> bool {
+            match value {
+                Value::String(text) => text == id,
+                Value::Array(items) => items.iter().any(|item| holds(item, id)),
+                Value::Object(fields) => fields.values().any(|field| holds(field, id)),
+                _ => false,
+            }
+        }
+        holds(&self.input, &id.to_string())
+    }
+
     /// Adds it.
     pub async fn insert(&self, tx: &mut Tx) -> Result<()> {
         sqlx::query(

@@ -164,3 +164,18 @@ impl Paging {
         Page { items: rows, next_page_token }
     }
 }
+
+/// A disk image, as it is made.
+pub fn attachment(image: crate::download::Image) -> Answer<Response> {
+    let disposition = format!("attachment; filename=\"{}\"", image.file_name);
+    let length = image.length;
+    let mut response = axum::body::Body::from_stream(image.stream()).into_response();
+    let headers = response.headers_mut();
+    let value = |text: String| text.parse().map_err(|_| Error::internal("a header cannot be written"));
+    headers.insert(header::CONTENT_TYPE, value("application/octet-stream".into())?);
+    headers.insert(header::CONTENT_DISPOSITION, value(disposition)?);
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, value(length.to_string())?);
+    }
+    Ok(response)
+}

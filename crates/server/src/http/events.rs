@@ -27,7 +27,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// `task`, `layer`, `version`, `connector`, `machine`, `upload`, `user`, `token`, separated by commas; all when left out.
+    /// `task`, `layer`, `version`, `connector`, `template`, `image`, `machine`, `upload`, `user`, `token`, separated by commas; all when left out.
     kinds: Option<String>,
 }
 

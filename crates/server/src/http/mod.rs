@@ -10,6 +10,7 @@ mod console;
 mod contract;
 mod door;
 mod events;
+mod images;
 mod layers;
 mod listen;
 mod machines;
@@ -18,6 +19,7 @@ mod screen;
 mod session;
 mod system;
 mod tasks;
+mod templates;
 mod tokens;
 mod uploads;
 mod users;
@@ -50,6 +52,8 @@ const BODY_LIMIT: usize = 1 << 20;
     tags(
         (name = "layers", description = "Named things that have versions."),
         (name = "versions", description = "States of a layer: made in a packaging machine, never changed after."),
+        (name = "templates", description = "What layered images are made of."),
+        (name = "images", description = "Layered images: what templates became."),
         (name = "machines", description = "Packaging machines, by the id of the version that is made in them."),
         (name = "tasks", description = "Long operations: they survive restarts, may wait for a person, can be cancelled."),
         (name = "connectors", description = "Stored values that tell how to reach a platform."),
@@ -64,7 +68,8 @@ const BODY_LIMIT: usize = 1 << 20;
         shale_api::Code,
         shale_api::FieldError,
         shale_api::Event,
-        shale_api::LayerSort
+        shale_api::LayerSort,
+        shale_api::PlanPath
     ))
 )]
 struct Api;
@@ -79,6 +84,15 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(versions::verify))
         .routes(routes!(versions::export))
         .routes(routes!(versions::download))
+        .routes(routes!(templates::list, templates::create))
+        .routes(routes!(templates::show, templates::edit, templates::delete))
+        .routes(routes!(templates::duplicate))
+        .routes(routes!(templates::update))
+        .routes(routes!(templates::plan))
+        .routes(routes!(templates::publish))
+        .routes(routes!(images::list))
+        .routes(routes!(images::show, images::delete))
+        .routes(routes!(images::download))
         .routes(routes!(machines::list))
         .routes(routes!(machines::show))
         .routes(routes!(machines::power_on))

@@ -1,16 +1,15 @@
 //! `/layers/{id}/versions` and `/versions`.
 
-use super::answer::{Answer, Body, MaybeBody, Paging, Path, Query};
+use super::answer::{Answer, Body, MaybeBody, Paging, Path, Query, attachment};
 use crate::app::App;
 use crate::catalog::{LayerRow, VersionRow};
 use crate::download;
 use crate::error::Error;
 use crate::requests::{self, Actor};
 use crate::view::Scene;
-use axum::body::Body as Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use shale_api::{
@@ -143,17 +142,5 @@ pub async fn download(
     Query(wanted): Query<As>,
 ) -> Answer<Response> {
     let format = requests::format(&wanted.format)?;
-    let image = download::open(&app, id, format).await?;
-    let name = image.file_name.clone();
-    let length = image.length;
-    let mut response = Bytes::from_stream(image.stream()).into_response();
-    let headers = response.headers_mut();
-    let disposition = format!("attachment; filename=\"{name}\"");
-    let value = |text: String| text.parse().map_err(|_| Error::internal("a header cannot be written"));
-    headers.insert(header::CONTENT_TYPE, value("application/octet-stream".into())?);
-    headers.insert(header::CONTENT_DISPOSITION, value(disposition)?);
-    if let Some(length) = length {
-        headers.insert(header::CONTENT_LENGTH, value(length.to_string())?);
-    }
-    Ok(response)
+    attachment(download::open_version(&app, id, format).await?)
 }

@@ -3,14 +3,13 @@
 use super::{OrFail, change};
 use crate::catalog::{CompositionRow, now};
 use crate::composition::Composition;
-use crate::stored::{Changed, StoredDisk};
+use crate::stored::Changed;
 use crate::world::World;
 use serde_json::{Value, json};
 use shale_model::message;
 use shale_store::NewVersion;
 use shale_task::{Context, StepError};
-use shale_volume::changes::Changes;
-use std::sync::{Arc, TryLockError};
+use std::sync::TryLockError;
 use std::time::Duration;
 
 /// Name of the step that does it.
@@ -42,11 +41,13 @@ fn make(world: &World, cx: &Context, wanted: &Composition) -> Result<Value, Step
     let program = world.files_program();
     let os = world.repository.version(wanted.os_version_id.into()).or_fail()?;
     let layers = wanted.open_layers(world).or_fail()?;
-    let base = shale_disk::table::grown(Arc::new(StoredDisk(os.clone())), wanted.disk_size).or_fail()?;
-    let changes = Arc::new(Changes::new(base, &world.place.scratch()).or_fail()?);
-    let grown = shale_volume::grow::os_volume(&program, changes.clone()).or_fail()?;
+    let (changes, grown) = wanted.grown(world, &os).or_fail()?;
     let watch = cx.watch(None);
     let preview = shale_volume::compose::compose(&program, &changes, &layers, &watch).or_fail()?;
+    if wanted.generalize {
+        let at = jiff::Timestamp::now().as_second();
+        shale_volume::generalize::generalize(&program, &changes, at, &watch).or_fail()?;
+    }
     let (source, _) = Changed::new(Box::new(changes), os, wanted.disk_size).or_fail()?;
     let new = NewVersion {
         id: wanted.id.into(),

@@ -15,7 +15,7 @@ use crate::world::World;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use shale_disk::{Format, Sink, SparseFile};
 use shale_task::{Context, Kind, Outcome, Step, StepError};
 use std::fs::{File, OpenOptions};
@@ -95,35 +95,65 @@ fn duplicate(file: &File) -> shale_disk::Result<File> {
     file.try_clone().map_err(|e| shale_disk::Error::io("the image's file cannot be used", e))
 }
 
-struct Write;
+/// Writes the image beside its destination, durable. Answers what is known of it.
+pub(super) fn write(world: &World, cx: &Context, input: &ExportInput) -> Result<Value, StepError> {
+    let format: Format = Format::from_str(&input.format).or_fail()?;
+    let part = part(input, cx);
+    let file = create_private(&part).map_err(|e| file_error("cannot write", &part, e))?;
+    let data = world.repository.version(input.version_id.into()).or_fail()?.info().data;
+    let watch = cx.watch(Some(data));
+    write_image(world, input.version_id, format, &file, &watch).or_fail()?;
+    file.sync_all().map_err(|e| file_error("cannot finish writing", &part, e))?;
+    let found = file.metadata().map_err(|e| file_error("cannot read back", &part, e))?;
+    Ok(json!({
+        "path": input.path,
+        "format": input.format,
+        "file_bytes": found.len(),
+        "allocated_bytes": found.blocks() * 512,
+        "inode": found.ino(),
+    }))
+}
 
-impl Step<World> for Write {
-    fn name(&self) -> &'static str {
-        "write"
-    }
+/// Makes sure that nothing lies beside the destination.
+pub(super) fn remove_part(cx: &Context, input: &ExportInput) -> Result<(), StepError> {
+    remove(&part(input, cx))
+}
 
-    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
-        let input: ExportInput = cx.input_as()?;
-        let format: Format = Format::from_str(&input.format).or_fail()?;
-        let part = part(&input, cx);
-        let file = create_private(&part).map_err(|e| file_error("cannot write", &part, e))?;
-        let data = world.repository.version(input.version_id.into()).or_fail()?.info().data;
-        let watch = cx.watch(Some(data));
-        write_image(world, input.version_id, format, &file, &watch).or_fail()?;
-        file.sync_all().map_err(|e| file_error("cannot finish writing", &part, e))?;
-        let found = file.metadata().map_err(|e| file_error("cannot read back", &part, e))?;
-        Ok(Outcome::Done(json!({
-            "path": input.path,
-            "format": input.format,
-            "file_bytes": found.len(),
-            "allocated_bytes": found.blocks() * 512,
-            "inode": found.ino(),
-        })))
-    }
+/// Puts what [`write`] made (`written`) at its destination, durably.
+pub(super) fn place(cx: &Context, input: &ExportInput, written: &Written) -> Result<(), StepError> {
+    put(input, &part(input, cx), written)
+        .and_then(|()| File::open(folder_of(&input.path))?.sync_all())
+        .map_err(|e| file_error("cannot put the image at", &input.path, e))
+}
 
-    fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
-        remove(&part(&cx.input_as()?, cx))
+/// An image that got to its destination goes, if it is ours, and what it replaced comes back.
+pub(super) fn take_back(cx: &Context, input: &ExportInput, written: &Written) -> Result<(), StepError> {
+    if !is_ours(&input.path, written) {
+        return Ok(());
     }
+    let gone = match std::fs::rename(part(input, cx), &input.path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => std::fs::remove_file(&input.path),
+        other => other,
+    };
+    gone.map_err(|e| StepError::later(format!("{} cannot be taken back: {e}.", input.path.display())))
+}
+
+fn put(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
+    // Placed in an earlier try whose end was not recorded.
+    if is_ours(&input.path, written) {
+        return Ok(());
+    }
+    let replaces = input.overwrite && input.path.symlink_metadata().is_ok_and(|found| !found.is_dir());
+    let flags = if replaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+    match renameat_with(CWD, part, CWD, &input.path, flags) {
+        // A file system that cannot exchange: what was there is lost from here on.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if replaces => std::fs::rename(part, &input.path),
+        other => Ok(other?),
+    }
+}
+
+fn is_ours(path: &Path, written: &Written) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.ino() == written.inode)
 }
 
 /// Makes sure that there is no such file.
@@ -136,46 +166,29 @@ fn remove(path: &Path) -> Result<(), StepError> {
     }
 }
 
-/// What `write` says of the file it made.
+/// What [`write`] says of the file it made.
 #[derive(Deserialize)]
-struct Written {
+pub(super) struct Written {
     inode: u64,
 }
 
-struct Commit;
+struct Write;
 
-impl Commit {
-    fn place(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
-        // Placed in an earlier try whose end was not recorded.
-        if Self::is_ours(&input.path, written) {
-            return Ok(());
-        }
-        let replaces = input.overwrite && input.path.symlink_metadata().is_ok_and(|found| !found.is_dir());
-        let flags = if replaces { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-        match renameat_with(CWD, part, CWD, &input.path, flags) {
-            // A file system that cannot exchange: what was there is lost from here on.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if replaces => {
-                std::fs::rename(part, &input.path)
-            }
-            other => Ok(other?),
-        }
+impl Step<World> for Write {
+    fn name(&self) -> &'static str {
+        "write"
     }
 
-    fn is_ours(path: &Path, written: &Written) -> bool {
-        std::fs::symlink_metadata(path).is_ok_and(|found| found.ino() == written.inode)
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        write(world, cx, &cx.input_as()?).map(Outcome::Done)
     }
 
-    /// An image that got there goes, if it is ours, and what it replaced comes back.
-    fn take_back(input: &ExportInput, part: &Path, written: &Written) -> std::io::Result<()> {
-        if !Self::is_ours(&input.path, written) {
-            return Ok(());
-        }
-        match std::fs::rename(part, &input.path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => std::fs::remove_file(&input.path),
-            other => other,
-        }
+    fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
+        remove_part(cx, &cx.input_as()?)
     }
 }
+
+struct Commit;
 
 impl Step<World> for Commit {
     fn name(&self) -> &'static str {
@@ -187,19 +200,12 @@ impl Step<World> for Commit {
     }
 
     fn run(&self, _: &World, cx: &Context) -> Result<Outcome, StepError> {
-        let input: ExportInput = cx.input_as()?;
-        let written: Written = cx.output_as(Write.name())?;
-        Self::place(&input, &part(&input, cx), &written)
-            .and_then(|()| File::open(folder_of(&input.path))?.sync_all())
-            .map_err(|e| file_error("cannot put the image at", &input.path, e))?;
+        place(cx, &cx.input_as()?, &cx.output_as(Write.name())?)?;
         Ok(Outcome::Done(cx.output(Write.name()).cloned().unwrap_or_default()))
     }
 
     fn undo(&self, _: &World, cx: &Context) -> Result<(), StepError> {
-        let input: ExportInput = cx.input_as()?;
-        let written: Written = cx.output_as(Write.name())?;
-        Self::take_back(&input, &part(&input, cx), &written)
-            .map_err(|e| StepError::later(format!("{} cannot be taken back: {e}.", input.path.display())))
+        take_back(cx, &cx.input_as()?, &cx.output_as(Write.name())?)
     }
 }
 
@@ -212,7 +218,7 @@ impl Step<World> for Clear {
     }
 
     fn run(&self, _: &World, cx: &Context) -> Result<Outcome, StepError> {
-        remove(&part(&cx.input_as()?, cx))?;
+        remove_part(cx, &cx.input_as()?)?;
         Ok(Outcome::Done(cx.output(Write.name()).cloned().unwrap_or_default()))
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   import_os_layer    reserve ▶ store ▶ commit
 //!   add_version        reserve ▶ compose ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ examine ⏸ ▶ take ▶ commit ▶ clear
+//!   publish_image      reserve ▶ compose ▶ write ▶ boot ▶ place ▶ commit
 //!   export_version     write ▶ commit ▶ clear
 //!   verify_version     verify
 //!   delete_version     reserve ▶ commit ▶ clear
@@ -21,6 +22,7 @@ mod delete;
 mod examine;
 mod export;
 mod import;
+mod publish;
 mod take;
 mod upkeep;
 mod verify;
@@ -30,6 +32,7 @@ pub use delete::{DeleteLayerInput, DeleteVersionInput, Doomed};
 pub use examine::{EXAMINE, FinalizeOrder, findings};
 pub use export::ExportInput;
 pub use import::ImportInput;
+pub use publish::PublishInput;
 pub use take::Makes;
 pub use upkeep::{CheckInput, CollectInput};
 pub use verify::VerifyInput;
@@ -48,6 +51,7 @@ pub fn kinds() -> Vec<Kind<World>> {
         import::kind(),
         add_version::kind(),
         export::kind(),
+        publish::kind(),
         verify::kind(),
         delete::version_kind(),
         delete::layer_kind(),

@@ -265,7 +265,7 @@ pub fn format(name: &str) -> Result<Format> {
 }
 
 /// A path that an image may be written to.
-fn exportable(path: &str, overwrite: bool) -> Result<PathBuf> {
+pub(super) fn exportable(path: &str, overwrite: bool) -> Result<PathBuf> {
     let wrong = |text: String| Err(Error::field("/path", text));
     let target = PathBuf::from(path);
     let (true, Some(_), Some(folder)) = (target.is_absolute(), target.file_name(), target.parent()) else {

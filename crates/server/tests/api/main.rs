@@ -20,5 +20,6 @@ mod roles;
 mod schema;
 mod screen;
 mod service;
+mod templates;
 mod uploads;
 mod versions;

@@ -6,12 +6,13 @@
 //!          └─ disk.raw, out/                   what is imported, where exports go
 //! ```
 
-use crate::platform::{BLOCK, Blocks, Platform, SIZE};
+use crate::platform::{BLOCK, Blocks, Bytes, Platform, SIZE};
 use serde_json::json;
 use shale_connector::Connector;
 use shale_model::{LayerKind, VersionEvent, VersionState};
 use shale_server::catalog::{
-    Catalog, ConnectorRow, Finished, LayerFilter, LayerRow, Tx, VersionRow, Window, now,
+    Catalog, CompositionRow, ConnectorRow, Finished, ImageFilter, ImageRow, LayerFilter, LayerRow, Tx,
+    VersionRow, Window, now,
 };
 use shale_server::place::Place;
 use shale_server::world::World;
@@ -28,6 +29,25 @@ use uuid::Uuid;
 /// The runtime that answers for the catalogs of all worlds.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+});
+
+/// A disk with a small Linux on it.
+static SYSTEM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let folder = folder();
+    let (tree, image) = (folder.path().join("tree"), folder.path().join("image"));
+    fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    fs::create_dir_all(tree.join("etc/ssh")).unwrap();
+    fs::write(tree.join("etc/os-release"), "ID=tiny\n").unwrap();
+    fs::write(tree.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    let made = std::process::Command::new("mke2fs")
+        .args(["-q", "-F", "-t", "ext4", "-b", "1024", "-O", "^has_journal", "-d"])
+        .args([&tree, &image])
+        .arg("2M")
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .output()
+        .expect("mke2fs is there");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::read(image).unwrap()
 });
 
 /// The id that ends in `n`.
@@ -190,6 +210,26 @@ impl Bench {
         });
     }
 
+    /// A deployable version that is a small Linux, made by its own tools.
+    pub fn add_system(&self, layer: Uuid, id: Uuid) {
+        self.add_editing(layer, id, "linux", None);
+        let source = Bytes(SYSTEM.clone());
+        let size = source.0.len() as u64;
+        let new = NewVersion { id: id.into(), parent: None, size, created: now(), threads: 1 };
+        let saved = self.world().repository.save(new, &source, &|_| ControlFlow::Continue(())).unwrap();
+        let facts = Finished {
+            virtual_bytes: size,
+            logical_bytes: size,
+            added_bytes: size,
+            digest: saved.digest.to_string(),
+            firmware: "bios".into(),
+        };
+        self.change(async |tx| {
+            VersionRow::happen(tx, id, VersionEvent::Imported).await?;
+            VersionRow::finish(tx, id, &facts).await
+        });
+    }
+
     /// Puts a version into the repository only. Answers its digest.
     pub fn store(&self, id: Uuid, byte: u8) -> String {
         let new = NewVersion { id: id.into(), parent: None, size: SIZE, created: now(), threads: 1 };
@@ -202,9 +242,18 @@ impl Bench {
         let mut text = String::new();
         self.tell_catalog(&mut text, states).unwrap();
         let repository = &self.world().repository;
+        let (kept, images) = self.compositions();
         for version in repository.versions().unwrap() {
+            // What was put together is kept for the next image, and its bytes tell when it was.
+            if kept.contains(&version.id.into()) {
+                continue;
+            }
             let (id, size, data) = (version.id, version.size, version.data);
             writeln!(text, "stored {id} {size} {data} {} from {:?}", version.digest, version.parent).unwrap();
+        }
+        for image in images {
+            let size = repository.version(image.into()).map(|version| version.size());
+            writeln!(text, "composition {image} {:?} bytes", size.ok()).unwrap();
         }
         let report = repository.check(true, &|_| ControlFlow::Continue(())).unwrap();
         writeln!(text, "findings {:?}", report.findings).unwrap();
@@ -222,6 +271,14 @@ impl Bench {
         text
     }
 
+    /// All compositions that the catalog knows, and those that images are.
+    fn compositions(&self) -> (Vec<Uuid>, Vec<Uuid>) {
+        self.change(async |tx| {
+            let kept = CompositionRow::list(tx).await?.into_iter().map(|row| row.id).collect();
+            Ok((kept, ImageRow::compositions(tx).await?))
+        })
+    }
+
     /// `added_bytes` is left out: it tells what the last try added, and another try finds the blocks there.
     fn tell_catalog(&self, text: &mut String, states: bool) -> std::fmt::Result {
         let all = Window::all();
@@ -234,6 +291,12 @@ impl Bench {
             }
             Ok((layers, versions))
         });
+        let images = self.change(async |tx| ImageRow::list(tx, &ImageFilter::default(), &all).await);
+        for image in images {
+            let boot = image.report.boot.map(|boot| boot.came_up);
+            let path = image.path.as_deref().and_then(Path::file_name);
+            writeln!(text, "image {} {} {} {boot:?} {path:?}", image.id, image.name, image.state)?;
+        }
         for layer in layers {
             writeln!(text, "layer {} {}", layer.id, layer.name)?;
         }
@@ -248,7 +311,14 @@ impl Bench {
 
 /// Opens a world, as a start of the server does.
 fn open(folder: &Path, platform: &Platform) -> World {
-    let place = Place::hold(&folder.join("data")).unwrap();
+    // A process that another thread is starting holds a copy of every open file, locks too, until it runs its program.
+    let held = || Place::hold(&folder.join("data"));
+    let tries = std::iter::repeat_with(held).inspect(|tried| {
+        if tried.is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+    let place = tries.take(400).find_map(Result::ok).expect("the lock of the world before is free");
     let catalog = RUNTIME.block_on(Catalog::open(&place.catalog())).unwrap();
     let repository = Repository::open_or_create(place.repository()).unwrap();
     let platform = platform.clone();
@@ -256,5 +326,6 @@ fn open(folder: &Path, platform: &Platform) -> World {
     let connect = move |_: &str, _: &serde_json::Value, _: &Path| {
         platform.connect().map(|platform| Box::new(platform) as Box<dyn Connector>)
     };
-    World::new(catalog, repository, Arc::new(place), "/nowhere/shaled".into(), Box::new(connect)).unwrap()
+    World::new(catalog, repository, Arc::new(place), env!("CARGO_BIN_EXE_shaled").into(), Box::new(connect))
+        .unwrap()
 }

@@ -14,15 +14,16 @@ use platform::SIZE;
 use serde::Serialize;
 use serde_json::Value;
 use shale_connector::Firmware;
-use shale_model::{VersionEvent, VersionState};
-use shale_server::catalog::VersionRow;
+use shale_model::{ImageState, VersionEvent, VersionState};
+use shale_server::catalog::{ImageRow, VersionRow, now};
+use shale_server::composition::Composition;
 use shale_server::jobs::{
     self, AddVersionInput, CheckInput, CollectInput, DeleteLayerInput, DeleteVersionInput, Doomed,
-    ExportInput, FINALIZE, ImportInput, Makes, VerifyInput,
+    ExportInput, FINALIZE, ImportInput, Makes, PublishInput, VerifyInput,
 };
 use shale_server::world::World;
 use shale_task::sweep::{Answer, Pairs, Report, Subject, sweep};
-use shale_task::{Drive, Ending, Event, Kind, MemoryJournal, Runner, WallClock};
+use shale_task::{Drive, Ending, Event, Journal, Kind, MemoryJournal, Runner, WallClock};
 
 use std::cell::Cell;
 use std::fs;
@@ -33,6 +34,8 @@ use uuid::Uuid;
 /// The version, and the layer, that a task makes.
 const NEW: Uuid = id(0x21);
 const NEW_LAYER: Uuid = id(0x20);
+/// A version with files in it.
+const SYSTEM: Uuid = id(0x31);
 
 /// One way to ask for a kind of task.
 struct Job {
@@ -79,6 +82,14 @@ fn jobs_of(kind: &str) -> Vec<Job> {
             Job::new("export_version", |bench| export(bench, "raw", true), Pairs::Every(13)),
             Job::new("export_version", |bench| export(bench, "qcow2", true), Pairs::Every(7))
                 .prepared(|bench| fs::write(bench.path("out/image"), "what was there").unwrap()),
+        ],
+        "publish_image" => vec![
+            Job::new("publish_image", |bench| publish(bench, false, true), Pairs::Every(17))
+                .prepared(put_together)
+                .requested(|bench| reserve_image(bench, false)),
+            Job::new("publish_image", |bench| publish(bench, true, false), Pairs::Every(97))
+                .prepared(|bench| bench.add_system(LAYER, SYSTEM))
+                .requested(|bench| reserve_image(bench, true)),
         ],
         "verify_version" => vec![
             Job::new("verify_version", verify, Pairs::Every(3)),
@@ -140,6 +151,55 @@ fn add_version(_: &Bench) -> Value {
 
 fn export(bench: &Bench, format: &str, overwrite: bool) -> Value {
     json(ExportInput { version_id: FIRST, format: format.into(), path: bench.path("out/image"), overwrite })
+}
+
+/// An image of the small Linux, which is written to a file and booted, or only put together.
+fn publish(bench: &Bench, generalize: bool, is_written: bool) -> Value {
+    let os = bench.change(async |tx| Ok(VersionRow::get(tx, SYSTEM).await?.unwrap()));
+    json(PublishInput {
+        image_id: NEW,
+        template_id: id(0x40),
+        name: "Desk-2026-01-02_03-04-05".into(),
+        composition: Composition::new(&os, &[], os.virtual_bytes, generalize).unwrap(),
+        format: "raw".into(),
+        path: is_written.then(|| bench.path("out/image")),
+        firmware: Firmware::Bios,
+        boot: is_written.then_some(CONNECTOR),
+    })
+}
+
+/// The disk of the image is in the repository already: it was published before.
+fn put_together(bench: &Bench) {
+    bench.add_system(LAYER, SYSTEM);
+    let journal = Arc::new(MemoryJournal::default());
+    jobs::reserved().iter().for_each(|event| journal.append("task", event).unwrap());
+    let runner = Runner::new(journal, Arc::new(WallClock), Arc::new(()));
+    let input = publish(bench, false, false);
+    let driven = runner.drive("task", &kind_of("publish_image"), bench.world(), &input).unwrap();
+    assert!(matches!(driven, Drive::Ended(Ending::Done)), "{driven:?}");
+}
+
+fn reserve_image(bench: &Bench, generalize: bool) {
+    let os = bench.change(async |tx| Ok(VersionRow::get(tx, SYSTEM).await?.unwrap()));
+    let input: PublishInput = serde_json::from_value(publish(bench, generalize, !generalize)).unwrap();
+    let row = ImageRow {
+        id: NEW,
+        name: input.name,
+        template_id: input.template_id,
+        template_name: "Desk".into(),
+        task_id: id(0x41),
+        composition_id: input.composition.id,
+        parts: vec![],
+        format: input.format,
+        path: input.path,
+        firmware: os.firmware,
+        disk_size: os.virtual_bytes,
+        state: ImageState::Publishing,
+        report: Default::default(),
+        created_at: now(),
+        updated_at: now(),
+    };
+    bench.change(async |tx| row.insert(tx).await);
 }
 
 fn verify(bench: &Bench) -> Value {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// Bytes of the disks here.
@@ -20,6 +20,13 @@ pub const BLOCK: u64 = 64 << 10;
 /// A first block of this byte begins as an encrypted volume does.
 const LOCKED: u8 = 0x4c;
 const LUKS: &[u8] = b"LUKS\xba\xbe";
+
+/// What every guest here writes to its serial port.
+static PROMPT: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "tiny login: ").unwrap();
+    file
+});
 
 pub fn tag(id: Uuid) -> Tag {
     Tag::parse(&id.to_string()).unwrap()
@@ -169,7 +176,8 @@ impl Connector for Platform {
     fn observe(&self, tag: &Tag) -> Result<Observed> {
         let Some(machine) = self.lock().get(tag).cloned() else { return Ok(Observed::absent()) };
         let power = if machine.on { Power::Running } else { Power::Off };
-        Ok(Observed { power, was_powered_on: machine.was_on, ..Observed::absent() })
+        let serial_log = machine.on.then(|| PROMPT.path().to_owned());
+        Ok(Observed { power, was_powered_on: machine.was_on, serial_log, ..Observed::absent() })
     }
 
     fn open_screen(&self, tag: &Tag) -> Result<UnixStream> {
@@ -255,5 +263,23 @@ impl Source for Blocks {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
         Ok(Disk::read_at(self, buf, offset)?)
+    }
+}
+
+/// A disk in memory.
+pub struct Bytes(pub Vec<u8>);
+
+impl Source for Bytes {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn extent_at(&self, offset: u64) -> std::result::Result<(u64, What), SourceError> {
+        Ok((self.0.len() as u64 - offset, What::Data))
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
+        buf.copy_from_slice(&self.0[offset as usize..offset as usize + buf.len()]);
+        Ok(())
     }
 }
