@@ -1,9 +1,9 @@
 // The tiny guest: a disk that boots by itself in seconds (tests/guest/make-tiny-disk.sh), and the shell on its port 22.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -17,6 +17,18 @@ export async function makeDisk() {
   const path = join(folder, 'tiny.raw');
   await run('sh', [MAKE, path, 'bios']);
   return { path, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** Makes a disk whose file system is told to be an operating system's, so that layers can be made on it. */
+export async function makeSystemDisk() {
+  const disk = await makeDisk();
+  const release = join(dirname(disk.path), 'os-release');
+  await writeFile(release, 'ID=tiny\n');
+  const commands = ['mkdir /usr', 'mkdir /etc', `write ${release} /etc/os-release`].join('\n');
+  await writeFile(`${release}.commands`, `${commands}\n`);
+  // The third partition: see make-tiny-disk.sh.
+  await run('/usr/sbin/debugfs', ['-w', '-f', `${release}.commands`, `${disk.path}?offset=${10 * 1024 * 1024}`]);
+  return disk;
 }
 
 /** Runs a command in the guest and waits until it has answered `done`. `address` is host:port. */

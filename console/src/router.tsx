@@ -81,6 +81,45 @@ const addVersion = createRoute({
   component: lazyRouteComponent(() => import('./wizard/AddVersionPage'), 'AddVersionPage'),
 });
 
+const templates = createRoute({
+  getParentRoute: inFrame,
+  path: '/templates',
+  validateSearch: optional((search) => ({ q: text(search.q) })),
+  component: lazyRouteComponent(() => import('./images/TemplatesPage'), 'TemplatesPage'),
+});
+const createTemplate = createRoute({
+  getParentRoute: inFrame,
+  path: '/create-template',
+  validateSearch: optional((search) => ({ step: text(search.step) })),
+  component: lazyRouteComponent(() => import('./images/TemplateWizard'), 'CreateTemplatePage'),
+});
+const template = createRoute({
+  getParentRoute: inFrame,
+  path: '/templates/$id',
+  component: lazyRouteComponent(() => import('./images/TemplatePage'), 'TemplatePage'),
+});
+const editTemplate = createRoute({
+  getParentRoute: inFrame,
+  path: '/templates/$id/edit',
+  validateSearch: optional((search) => ({ step: text(search.step) })),
+  component: lazyRouteComponent(() => import('./images/TemplateWizard'), 'EditTemplatePage'),
+});
+const plan = createRoute({
+  getParentRoute: inFrame,
+  path: '/templates/$id/plan',
+  validateSearch: optional((search) => ({
+    q: text(search.q),
+    tab: oneOf('paths', 'conflicts', 'warnings', 'layers')(search.tab),
+  })),
+  component: lazyRouteComponent(() => import('./images/PlanPage'), 'PlanPage'),
+});
+const images = createRoute({
+  getParentRoute: inFrame,
+  path: '/images',
+  validateSearch: optional((search) => ({ q: text(search.q), template: text(search.template) })),
+  component: lazyRouteComponent(() => import('./images/ImagesPage'), 'ImagesPage'),
+});
+
 const machines = createRoute({
   getParentRoute: inFrame,
   path: '/machines',
@@ -157,6 +196,12 @@ const tree = root.addChildren([
       createLayer,
       packageLayer,
       addVersion,
+      templates,
+      createTemplate,
+      template,
+      editTemplate,
+      plan,
+      images,
       machines,
       machine,
       connectors,

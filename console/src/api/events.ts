@@ -11,7 +11,7 @@ import type { TaskFilter } from './queries';
 import { belongs, withTask, type TaskPages } from './taskLists';
 import type { Event, Task } from './wire';
 
-const KINDS = ['task', 'layer', 'version', 'connector', 'machine', 'upload', 'user', 'token', 'reset'];
+const KINDS = ['task', 'layer', 'version', 'connector', 'template', 'image', 'machine', 'upload', 'user', 'token', 'reset'];
 const GATHER_MS = 250;
 const FIRST_TRY_MS = 1_000;
 const LAST_TRY_MS = 15_000;
@@ -25,9 +25,13 @@ export function touched(kind: string, id: string | null | undefined): string[][]
     case 'layer':
       return [['layers'], ['layer', one]];
     case 'version':
-      return [['layers'], ['layer'], ['versions'], ['version', one], ['machines'], ['machine', one], ['repository']];
+      return [['layers'], ['layer'], ['versions'], ['version', one], ['machines'], ['machine', one], ['repository'], ['templates'], ['template'], ['plan']];
     case 'connector':
       return [['connectors'], ['connector', one]];
+    case 'template':
+      return [['templates'], ['template', one], ['plan', one]];
+    case 'image':
+      return [['images'], ['image', one]];
     case 'machine':
       return [['machines'], ['machine', one], ['files', one]];
     default:

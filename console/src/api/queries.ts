@@ -111,6 +111,57 @@ export const versionQuery = (id: string) =>
     queryFn: () => asked(client.GET('/api/v1/versions/{id}', byId(id))),
   });
 
+/** Image templates, page by page: those with a text in their name or description. */
+export const templatesQuery = (text: string | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['templates', text],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { text, limit: PAGE, page_token: pageParam };
+      return asked(client.GET('/api/v1/templates', { params: { query }, signal }));
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_page_token ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+export const templateQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['template', id],
+    queryFn: () => asked(client.GET('/api/v1/templates/{id}', byId(id))),
+  });
+
+/** What publishing a template would come to; its paths page by page, those with a text in them. */
+export const planQuery = (id: string, search: string | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['plan', id, search],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { search, limit: PAGE, page_token: pageParam };
+      return asked(client.GET('/api/v1/templates/{id}/plan', { params: { path: { id }, query }, signal }));
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (plan) => plan.paths.next_page_token ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
+/** Which layered images: the server's own words (`GET /images`). */
+export interface ImageFilter {
+  text?: string;
+  template_id?: string;
+}
+
+/** Layered images, newest first, page by page. */
+export const imagesQuery = (filter: ImageFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['images', filter],
+    queryFn: ({ pageParam, signal }) => {
+      const query = { ...filter, limit: PAGE, page_token: pageParam };
+      return asked(client.GET('/api/v1/images', { params: { query }, signal }));
+    },
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next_page_token ?? undefined,
+    placeholderData: keepPreviousData,
+  });
+
 export const machinesQuery = queryOptions({
   queryKey: ['machines'],
   queryFn: async () => (await asked(client.GET('/api/v1/machines'))).items,

@@ -19,6 +19,12 @@ export class Refusal extends Error {
   field(pointer: string): string | undefined {
     return this.problem.errors?.find((error) => error.pointer === pointer)?.detail;
   }
+
+  /** The same, with all that stands below that field: an item of a list, a field of a group. */
+  fieldUnder(pointer: string): string | undefined {
+    const under = (at: string) => at === pointer || at.startsWith(`${pointer}/`);
+    return this.problem.errors?.find((error) => under(error.pointer))?.detail;
+  }
 }
 
 /** Any error as a refusal; what is none of ours is told as it is. */

@@ -1,13 +1,13 @@
 // Keys that work on every page, while no field has the focus.
 //
-//   Ctrl K  palette        /  the page's filter        t  tasks        g l, g m, g t  go to layers, machines, tasks
+//   Ctrl K  palette        /  the page's filter        t  tasks        g l, g i, g m, g t  go to layers, templates, machines, tasks
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 
 /** A page marks its filter field with this class on it or around it. */
 export const FILTER = 'page-filter';
 
-const GO: Record<string, string> = { h: '/', l: '/layers/os', m: '/machines', c: '/connectors', t: '/tasks', s: '/settings' };
+const GO: Record<string, string> = { h: '/', l: '/layers/os', i: '/templates', m: '/machines', c: '/connectors', t: '/tasks', s: '/settings' };
 const SECOND_KEY_MS = 1_500;
 
 interface Keys {

@@ -1,6 +1,6 @@
 // The state of a version, a task or a machine, as a coloured word.
 import { Label, type LabelProps } from '@patternfly/react-core';
-import type { Power, TaskState, VersionState } from '../api/wire';
+import type { Image, Power, TaskState, Template, VersionState } from '../api/wire';
 import { words } from '../words';
 
 type Look = Pick<LabelProps, 'color' | 'status'>;
@@ -31,6 +31,32 @@ const POWER: Record<Power, Look> = {
   absent: { status: 'danger' },
   unknown: { status: 'warning' },
 };
+
+const TEMPLATE: Record<Template['state'], Look> = {
+  publishable: { status: 'success' },
+  not_publishable: { status: 'warning' },
+};
+
+const IMAGE: Record<Image['state'], Look> = {
+  publishing: { color: 'blue' },
+  published: { status: 'success' },
+};
+
+export function TemplateStateLabel({ state }: { state: Template['state'] }) {
+  return (
+    <Label isCompact {...TEMPLATE[state]}>
+      {words.images.templateState[state]}
+    </Label>
+  );
+}
+
+export function ImageStateLabel({ state }: { state: Image['state'] }) {
+  return (
+    <Label isCompact {...IMAGE[state]}>
+      {words.images.imageState[state]}
+    </Label>
+  );
+}
 
 export function VersionStateLabel({ state }: { state: VersionState }) {
   return (

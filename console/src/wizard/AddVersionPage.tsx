@@ -125,7 +125,7 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
       await navigate({ ...back, search: { version: version.id } });
     },
     onError: (error) => {
-      const step = STEP_OF.find(([pointer]) => wrongAt(error, pointer))?.[1];
+      const step = STEP_OF.find(([pointer]) => asRefusal(error).fieldUnder(pointer))?.[1];
       if (step) toStep(step);
     },
   });
@@ -178,7 +178,7 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
       body: <ConfirmVersionStep {...fields} layer={layer} versions={versions} connectors={connectors} body={body} />,
     },
   ]);
-  for (const step of steps) step.wrong = STEP_OF.some(([at, of]) => of === step.id && wrongAt(create.error, at));
+  for (const step of steps) step.wrong = STEP_OF.some(([at, of]) => of === step.id && refusal?.fieldUnder(at) !== undefined);
   return (
     <>
       <PageTop
@@ -203,9 +203,4 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
       <LeaveGuard unfinished={() => touched && !finished.current} />
     </>
   );
-}
-
-function wrongAt(error: unknown, pointer: string): boolean {
-  if (!error) return false;
-  return Boolean(asRefusal(error).problem.errors?.some((one) => one.pointer.startsWith(pointer)));
 }

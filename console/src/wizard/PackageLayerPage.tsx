@@ -128,7 +128,7 @@ function PackageLayerWizard({ kind, systems, connectors }: Props) {
       await navigate({ to: '/layers/$kind/$id', params: { kind, id: layer.id } });
     },
     onError: (error) => {
-      const step = STEP_OF.find(([pointer]) => isWrong(error, pointer))?.[1];
+      const step = STEP_OF.find(([pointer]) => asRefusal(error).fieldUnder(pointer))?.[1];
       if (step) toStep(step);
     },
   });
@@ -200,7 +200,7 @@ function PackageLayerWizard({ kind, systems, connectors }: Props) {
       body: <ConfirmPackageStep kind={kind} draft={draft} put={put} connectors={connectors} body={body} />,
     },
   ]);
-  for (const step of steps) step.wrong = STEP_OF.some(([at, of]) => of === step.id && isWrong(create.error, at));
+  for (const step of steps) step.wrong = STEP_OF.some(([at, of]) => of === step.id && refusal?.fieldUnder(at) !== undefined);
   return (
     <>
       <PageTop
@@ -221,9 +221,4 @@ function PackageLayerWizard({ kind, systems, connectors }: Props) {
       <LeaveGuard unfinished={() => touched && !finished.current} />
     </>
   );
-}
-
-function isWrong(error: unknown, pointer: string): boolean {
-  if (!error) return false;
-  return Boolean(asRefusal(error).problem.errors?.some((one) => one.pointer.startsWith(pointer)));
 }

@@ -1,5 +1,5 @@
 // Requests written as what a person could type: the command line, and curl. Pure.
-import type { AddVersion, NewLayer } from '../api/wire';
+import type { AddVersion, NewLayer, NewTemplate } from '../api/wire';
 
 /** A word of a POSIX shell: quoted when it needs to be. */
 export function word(text: string): string {
@@ -51,6 +51,29 @@ export function packageCommand(kind: string, body: NewLayer, names: Names, file 
   ]);
 }
 
+/** `of` is the name of the template that is changed, if one is. */
+export function templateCommand(body: NewTemplate, { connector, versions }: Names, of?: string): string {
+  const named = (id: string | null | undefined) => (id ? (versions.get(id) ?? id) : undefined);
+  const edits = of !== undefined;
+  const apps = body.app_version_ids ?? [];
+  return lines(edits ? `shale template edit ${word(of)}` : `shale template create ${word(body.name)}`, [
+    edits && of !== body.name && option('name', body.name),
+    option('os', named(body.os_version_id)),
+    ...apps.map((id) => option('app', named(id))),
+    edits && apps.length === 0 && '--no-apps',
+    option('platform', named(body.platform_version_id)),
+    edits && !body.platform_version_id && '--no-platform',
+    option('connector', connector),
+    edits && connector === '' && '--no-connector',
+    option('disk', body.disk?.file_name),
+    option('format', body.disk?.format),
+    option('size', body.disk?.size_gib),
+    edits ? option('generalize', body.generalize) : body.generalize === 'generalize' && '--generalize',
+    option('description', body.description),
+    option('comment', body.comment),
+  ]);
+}
+
 /** `names` also has those of the layer and the base version. */
 export function addVersionCommand(body: AddVersion, names: Names & { layer: string; base?: string }): string {
   return lines(`shale version add ${word(names.layer)} ${word(body.name)}`, [
@@ -79,8 +102,8 @@ export function importCommand(body: NewLayer, file: string): string {
 }
 
 /** The request itself. `origin` is this console's own address. */
-export function curlCommand(origin: string, path: string, body: unknown): string {
-  return lines(`curl ${word(origin + path)}`, [
+export function curlCommand(origin: string, path: string, body: unknown, method?: 'PATCH'): string {
+  return lines(`curl ${method ? `-X ${method} ` : ''}${word(origin + path)}`, [
     `-H "Authorization: Bearer $SHALE_TOKEN"`,
     `-H 'Content-Type: application/json'`,
     `--data ${word(JSON.stringify(body, null, 2))}`,

@@ -56,6 +56,7 @@ export const frame = {
     ['Ctrl K', 'go to any page or layer'],
     ['/', 'filter the list on this page'],
     ['g then l', 'OS Layers'],
+    ['g then i', 'Image Templates'],
     ['g then m', 'Packaging Machines'],
     ['g then t', 'Tasks'],
     ['t', 'open or close the tasks below'],

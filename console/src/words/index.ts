@@ -3,6 +3,7 @@ import { audit } from './audit';
 import { connectors } from './connectors';
 import { frame } from './frame';
 import { home } from './home';
+import { images } from './images';
 import { layers } from './layers';
 import { machines } from './machines';
 import { session } from './session';
@@ -10,4 +11,4 @@ import { settings } from './settings';
 import { tasks } from './tasks';
 import { wizard } from './wizard';
 
-export const words = { audit, connectors, frame, home, layers, machines, session, settings, tasks, wizard };
+export const words = { audit, connectors, frame, home, images, layers, machines, session, settings, tasks, wizard };

@@ -34,6 +34,8 @@ export const tasks = {
     commit: 'Make it visible',
     clear: 'Clean up',
     write: 'Write the disk image',
+    place: 'Put it in its place',
+    boot: 'Boot and check',
     verify: 'Read and compare',
     check: 'Check',
     collect: 'Collect',
