@@ -1,12 +1,10 @@
 //! A guest, as an administrator reaches it: by SSH.
 
+use crate::PATIENCE;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-
-/// A boot takes half a minute where guests are translated and the host is otherwise idle.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A guest that runs.
 pub struct Guest {
@@ -25,6 +23,12 @@ impl Guest {
             std::thread::sleep(Duration::from_millis(500));
         }
         guest
+    }
+
+    /// Runs the tool on the CD, which powers the guest off. The connection may end before the tool does.
+    pub fn shut_down_for_finalize(&self) {
+        self.run("mount -o ro /dev/sr0 /mnt");
+        self.shell("/mnt/shutdown-for-finalize --wait=5m", &[]);
     }
 
     fn shell(&self, script: &str, input: &[u8]) -> Output {

@@ -16,10 +16,14 @@ mod judge;
 
 use debian::Debian;
 use guest::Guest;
-use judge::{Machine, Root, run};
-use shale_tests::Desk;
+use judge::{Machine, Root};
+use shale_tests::{Desk, program};
 use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
+/// How long a guest may take to start or to stop: half a minute where guests are translated and the host is otherwise idle.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// What a person, or the system, leaves behind in a packaging machine and no layer has.
 const LEFT_BEHIND: [&str; 6] = [
     "/root/.bash_history",
@@ -32,6 +36,17 @@ const LEFT_BEHIND: [&str; 6] = [
 /// A configuration that connects to nobody.
 const BGPD_CONF: &str = "AS 65001\nrouter-id 127.0.0.1\nfib-update no\nlisten on 127.0.0.1\n";
 
+/// Has Shutdown For Finalize built where the server looks for it.
+fn build_tool() {
+    let (shaled, project) = (program("shaled"), Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
+    let target = shaled.ancestors().nth(2).unwrap();
+    let build = Command::new(project.join("scripts/guest-tools"))
+        .arg("linux")
+        .env("CARGO_TARGET_DIR", target)
+        .status();
+    assert!(build.unwrap().success());
+}
+
 /// A desk, and the disk that its layers begin with.
 struct Proof {
     desk: Desk,
@@ -40,11 +55,10 @@ struct Proof {
 
 impl Proof {
     fn new() -> Self {
+        build_tool();
         let (debian, desk) = (Debian::ready(), Desk::new());
-        let small = ["memory_mib=512", "cpus=1", "accelerator=tcg"];
-        for setting in small {
-            desk.ends(0, &["connector", "edit", "local", "--set", setting]);
-        }
+        let small = ["--set", "memory_mib=512", "--set", "cpus=1", "--set", "accelerator=tcg"];
+        desk.ends(0, &[&["connector", "edit", "local"][..], &small].concat());
         let disk = debian.disk();
         let import = ["layer", "import", "Debian", "--version", "1.0", "--file", disk.to_str().unwrap()];
         desk.ends(0, &import);
@@ -58,7 +72,12 @@ impl Proof {
         let machine = self.desk.json(&["machine", "show", layer, version]);
         let guest = Guest::at(machine["ssh"].as_str().unwrap(), self.debian.key());
         work(&guest);
-        self.desk.ends(0, &["machine", "stop", layer, version, "--timeout", "300"]);
+        guest.shut_down_for_finalize();
+        let deadline = Instant::now() + PATIENCE;
+        while self.desk.json(&["machine", "show", layer, version])["power"] != "off" {
+            assert!(Instant::now() < deadline, "the machine of {layer} {version} does not shut down");
+            std::thread::sleep(Duration::from_millis(500));
+        }
         self.desk.ends(0, &["version", "finalize", layer, version]);
     }
 
@@ -122,4 +141,61 @@ impl Proof {
         assert!(!root.has("/usr/sbin/qemu-ga") && !root.has("/etc/init.d/qemu-guest-agent"));
         std::fs::remove_file(disk).unwrap();
     }
+}
+
+/// What the image is asked when it runs, and what it must say.
+const QUESTIONS: [(&str, &str); 9] = [
+    ("systemctl is-system-running --wait", "running\n"),
+    ("systemctl is-active nsd openbgpd", "active\nactive\n"),
+    ("dpkg --audit", ""),
+    ("dpkg -V", ""),
+    ("stat -c %U:%G /var/lib/nsd /srv/routes", "nsd:nsd\nroutes:routes\n"),
+    (
+        "dpkg-statoverride --list | sort | grep -v dbus",
+        "nsd nsd 755 /var/lib/nsd\nroutes routes 750 /srv/routes\n",
+    ),
+    ("ps -eo user= | grep -xE 'nsd|_openbgpd' | sort -u", "_openbgpd\nnsd\n"),
+    (
+        "hello; ldconfig -p | grep -c libevent-2.1.so.7; cat /usr/share/doc/less/PATCHED",
+        "Hello, world!\n1\npatched\n",
+    ),
+    ("getent passwd | cut -d: -f3 | sort | uniq -d; getent group | cut -d: -f3 | sort | uniq -d", ""),
+];
+
+#[test]
+fn layers_made_in_machines_are_one_sound_system_when_they_are_put_together() {
+    let proof = Proof::new();
+    // Two machines at a time: neither of the two rows needs anything of the other.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            proof.agent();
+            proof.patch();
+        });
+        proof.nsd();
+        proof.openbgpd();
+    });
+    proof.patched_version_is_without_the_platform_layer();
+
+    let desk = &proof.desk;
+    let create =
+        ["template", "create", "Name server", "--os", "Debian/1.1", "--app", "NSD", "--app", "OpenBGPD"];
+    let disk = ["--platform", "Agent", "--disk", "server", "--format", "raw", "--size", "5"];
+    desk.ends(0, &[&create[..], &disk].concat());
+    let image = desk.path("image.raw");
+    desk.ends(0, &["image", "publish", "Name server", "--to", &image]);
+
+    let root = Root::sound(Path::new(&image));
+    for path in LEFT_BEHIND {
+        assert!(!root.has(path), "{path} came along");
+    }
+    let key = "/etc/ssh/ssh_host_ed25519_key.pub";
+    let original = Root::sound(&proof.debian.disk());
+    assert_eq!(root.text(key), original.text(key), "the keys of a packaging machine came along");
+
+    let machine = Machine::boot(Path::new(&image), desk.folder.path());
+    let guest = Guest::at(&machine.ssh, proof.debian.key());
+    for (question, answer) in QUESTIONS {
+        assert_eq!(guest.run(question), answer, "{question}");
+    }
+    assert_eq!(machine.ask_agent("guest-ping"), serde_json::json!({ "return": {} }));
 }

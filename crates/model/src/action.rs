@@ -461,7 +461,7 @@ mod tests {
             let facts = VersionFacts { kind, ..version(Deployable, None) };
             assert_eq!(allowed(facts.actions()), "add_version edit verify delete");
             let why = reason(facts.actions(), "export");
-            assert!(why.contains(&format!("The version '1.1' is of {told} and no disk")), "{why}");
+            assert!(why.contains(&format!("The version '1.1' is of {told}, which is no disk")), "{why}");
         }
     }
 

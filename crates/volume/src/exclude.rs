@@ -181,7 +181,8 @@ impl Exclusions {
         if names.last().is_some_and(|last| last == b"**") {
             names.push(b"*".to_vec());
         }
-        (text.len() <= LENGTH && !names.iter().any(Vec::is_empty)).then_some(names)
+        let is_bad = |name: &Vec<u8>| matches!(&name[..], b"" | b"." | b"..");
+        (text.len() <= LENGTH && !names.iter().any(is_bad)).then_some(names)
     }
 
     /// Whether a path, without a slash in front, is left out.
@@ -206,7 +207,7 @@ impl Exclusions {
 }
 
 fn bad(pattern: &str) -> String {
-    format!("'{pattern}' is no path without a slash in front, or too long")
+    format!("'{pattern}' is no path from the root without a slash in front, or too long")
 }
 
 /// Whether `names` are what `pattern` says; `**` stands for any number of names.
