@@ -6,7 +6,7 @@ SHELL := /bin/bash
 DENY ?= advisories bans licenses sources
 # How long each fuzz target runs.
 SECONDS_EACH ?= 60
-.PHONY: help demo clean-demo run test check fuzz bench console test-console screenshots
+.PHONY: help demo clean-demo run test test-layering check fuzz bench console test-console screenshots
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test: ## Every test: of the programs, then of the console in a browser, whatever
 	cargo test --workspace --features shale-server/embed-console --no-fail-fast || status=$$?; \
 	(cd console && npm run e2e) || status=$$?; \
 	exit $$status
+
+test-layering: ## Layers made, put together and published in real machines on a Debian disk that it makes
+	scripts/setup test
+	cargo build -p shale-server -p shale-cli -p shale-volume --bins
+	cargo test -p shale-tests --test layering
 
 check: ## Format, lints, licences and advisories, shell scripts
 	scripts/setup check
