@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(600);
 /// What a person, or the system, leaves behind in a packaging machine and no layer has.
 const LEFT_BEHIND: [&str; 6] = [
-    "/root/.bash_history",
+    "/var/cache/fontconfig/left",
     "/tmp/left",
     "/var/tmp/left",
     "/var/log/left.log",
