@@ -90,7 +90,10 @@ impl Proof {
         self.app("NSD", |guest| {
             self.install(guest, &["nsd", "libevent-2.1-7", "libfstrm0", "libprotobuf-c1"]);
             assert_eq!(guest.run("systemctl is-active nsd"), "active\n");
-            guest.run(&format!("for file in {}; do echo left >$file; done", LEFT_BEHIND.join(" ")));
+            guest.run(&format!(
+                "for file in {}; do mkdir -p ${{file%/*}}; echo left >$file; done",
+                LEFT_BEHIND.join(" ")
+            ));
             guest.run("rm /etc/ssh/ssh_host_*; ssh-keygen -A");
         });
     }
