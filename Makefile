@@ -34,10 +34,10 @@ test: ## Every test: of the programs, then of the console in a browser, whatever
 	(cd console && npm run e2e) || status=$$?; \
 	exit $$status
 
-test-layering: ## Layers made, put together and published in real machines on a Debian disk that it makes
+test-layering: ## Of these, layers made, put together and published in real machines on a Debian disk that it makes
 	scripts/setup test
 	cargo build -p shale-server -p shale-cli -p shale-volume --bins
-	cargo test -p shale-tests --test layering
+	cargo test -p shale-tests --test machines layering
 
 check: ## Format, lints, licences and advisories, shell scripts
 	scripts/setup check
@@ -46,7 +46,9 @@ check: ## Format, lints, licences and advisories, shell scripts
 	cargo deny --log-level warn check $(DENY)
 	shellcheck scripts/setup scripts/demo scripts/make-debian-disk scripts/make-corpus scripts/bench scripts/debian-mirrors scripts/guest-tools .ci/run
 
-fuzz: ## Every parser of what others wrote, a minute each (needs a nightly toolchain and cargo-fuzz)
+fuzz: ## Every parser of what others wrote, a minute each
+	scripts/setup fuzz
+	cargo build --release -p shale-volume
 	for target in $$(cargo +nightly fuzz list); do \
 		cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS_EACH) -rss_limit_mb=1024 || exit 1; done
 

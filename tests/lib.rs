@@ -1,5 +1,8 @@
 //! Tests of the whole product: `tidy.rs`, what the source keeps to; `transcript.rs`, both programs together;
-//! `xenserver.rs`, both with a XenServer that is not there. Here: the programs as a person at a terminal uses them.
+//! `xenserver.rs`, both with a XenServer that is not there; `machines.rs`, whole jobs in real machines. Here: the programs as a
+//! person at a terminal uses them.
+
+pub mod tiny_system;
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader};

@@ -242,6 +242,25 @@ fn links_between_pages_lead_somewhere() {
     none("links that lead nowhere", found);
 }
 
+/// What stands between backticks, or between quotation marks, in the last column of a page's tables.
+fn named_in_last_column(page: &str, mark: char) -> Vec<String> {
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let columns = rows.filter_map(|line| line.trim_end_matches(" |").rsplit(" | ").next());
+    columns.flat_map(|text| text.split(mark).skip(1).step_by(2).map(str::to_owned)).collect()
+}
+
+#[test]
+fn the_tests_that_the_walkthrough_names_exist() {
+    let page = read("docs/seed-walkthrough.md");
+    let text = |ending| files(ending).iter().map(|name| read(name)).collect::<String>();
+    let (rust, browser) = (text(".rs"), text(".test.js"));
+    let (functions, titles) = (named_in_last_column(&page, '`'), named_in_last_column(&page, '"'));
+    assert!(functions.len() > 50 && titles.len() > 10, "the tables are not read");
+    let missing = functions.into_iter().filter(|name| !rust.contains(&format!("fn {name}()")));
+    let untold = titles.into_iter().filter(|title| !browser.contains(&format!("test('{title}'")));
+    none("tests that docs/seed-walkthrough.md names and nobody wrote", missing.chain(untold).collect());
+}
+
 #[test]
 fn the_lock_file_stays_within_its_budget() {
     let count = read("Cargo.lock").lines().filter(|line| *line == "[[package]]").count();

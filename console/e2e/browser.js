@@ -75,6 +75,11 @@ export async function axeFindings(page) {
   const session = await page.context().newCDPSession(page);
   // Past the page's own policy, which rightly refuses a script that is not the console's.
   await session.send('Runtime.evaluate', { expression: axe });
+  // Colours are those of what is there, and not of what fades in.
+  await page.evaluate(() => {
+    const ends = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+    return Promise.allSettled(ends.map((one) => one.finished));
+  });
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   await session.detach();
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);

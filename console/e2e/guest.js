@@ -1,9 +1,9 @@
 // The tiny guest: a disk that boots by itself in seconds (tests/guest/make-tiny-disk.sh), and the shell on its port 22.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -14,21 +14,28 @@ const ANSWER_MS = 60_000;
 /** Makes a disk; answers its path and how to remove it. */
 export async function makeDisk() {
   const folder = await mkdtemp(join(tmpdir(), 'shale-disk-'));
-  const path = join(folder, 'tiny.raw');
-  await run('sh', [MAKE, path, 'bios']);
-  return { path, remove: () => rm(folder, { recursive: true, force: true }) };
+  return made(folder, []);
 }
 
-/** Makes a disk whose file system is told to be an operating system's, so that layers can be made on it. */
+/**
+ * Makes a disk whose file system is told to be an operating system's, so that layers can be made on it, and whose guest
+ * shows a login prompt when it is up.
+ */
 export async function makeSystemDisk() {
-  const disk = await makeDisk();
-  const release = join(dirname(disk.path), 'os-release');
-  await writeFile(release, 'ID=tiny\n');
-  const commands = ['mkdir /usr', 'mkdir /etc', `write ${release} /etc/os-release`].join('\n');
-  await writeFile(`${release}.commands`, `${commands}\n`);
-  // The third partition: see make-tiny-disk.sh.
-  await run('/usr/sbin/debugfs', ['-w', '-f', `${release}.commands`, `${disk.path}?offset=${10 * 1024 * 1024}`]);
-  return disk;
+  const folder = await mkdtemp(join(tmpdir(), 'shale-disk-'));
+  const [scripts, system] = [join(folder, 'run'), join(folder, 'system')];
+  await mkdir(scripts);
+  await writeFile(join(scripts, 'always'), 'echo "tiny login: "\n');
+  await mkdir(join(system, 'usr'), { recursive: true });
+  await mkdir(join(system, 'etc'));
+  await writeFile(join(system, 'etc', 'os-release'), 'ID=tiny\n');
+  return made(folder, [scripts, system]);
+}
+
+async function made(folder, contents) {
+  const path = join(folder, 'tiny.raw');
+  await run('sh', [MAKE, path, 'bios', ...contents]);
+  return { path, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
 /** Runs a command in the guest and waits until it has answered `done`. `address` is host:port. */

@@ -76,6 +76,8 @@ test('what the server refuses stands at its field', async () => {
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByLabel('Packaging Disk File Name').fill('tiny');
   await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByRole('heading', { level: 2, name: 'Installation' }).waitFor();
+  await page.getByRole('button', { name: 'Next' }).click();
   await page.getByRole('button', { name: 'Create Version' }).click();
   await page.getByRole('heading', { level: 2, name: 'Version Details' }).waitFor();
   assert.equal(await field(page, 'Version').getAttribute('aria-invalid'), 'true');

@@ -21,6 +21,7 @@ export function pages({ layer, machine, task, connector }) {
     connectors: '/connectors',
     'connector-new': '/connectors/new',
     connector: `/connectors/${connector}`,
+    schedules: '/schedules',
     tasks: '/tasks',
     'tasks-open': '/tasks?state=open',
     task: `/tasks/${task}`,
@@ -30,6 +31,20 @@ export function pages({ layer, machine, task, connector }) {
     tokens: '/settings/tokens',
     certificate: '/settings/certificate',
     nowhere: '/nowhere',
+  };
+}
+
+/** Pages of image templates and images, and the wizards that lead to them. */
+export function imagePages(template) {
+  return {
+    templates: '/templates',
+    template: `/templates/${template}`,
+    'template-plan': `/templates/${template}/plan`,
+    'edit-template': `/templates/${template}/edit?step=apps`,
+    'create-template': '/create-template',
+    images: '/images',
+    'create-app-layer': '/create-layer/app',
+    'create-platform-layer': '/create-layer/platform',
   };
 }
 

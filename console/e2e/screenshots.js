@@ -2,13 +2,13 @@
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { api, launch, person, setUp } from './browser.js';
-import { makeDisk } from './guest.js';
-import { addVersion, importLayer } from './layers.js';
-import { pages, settled } from './pages.js';
+import { makeSystemDisk } from './guest.js';
+import { addVersion, importLayer, publish } from './layers.js';
+import { imagePages, pages, settled } from './pages.js';
 import { Server } from './server.js';
 
 const [folder = fileURLToPath(new URL('shots', import.meta.url))] = process.argv.slice(2);
-const [server, browser, disk] = await Promise.all([Server.start(), launch(), makeDisk()]);
+const [server, browser, disk] = await Promise.all([Server.start(), launch(), makeSystemDisk()]);
 try {
   await mkdir(folder, { recursive: true });
   const { page, context } = await person(browser, server);
@@ -20,7 +20,9 @@ try {
   await importLayer(page, 'Windows Server 2025', disk.path);
   const { version, task } = await addVersion(page, layer, '1.1');
   const [connector] = (await api(page, 'GET', '/connectors')).items;
-  const shown = pages({ layer: layer.id, machine: version.id, task: task.id, connector: connector.id });
+  const [template] = [await publish(page, layer, 'Office Desk'), await publish(page, layer, 'Call Centre')];
+  const ids = { layer: layer.id, machine: version.id, task: task.id, connector: connector.id };
+  const shown = { ...pages(ids), ...imagePages(template.id) };
   const { cookies } = await context.storageState();
   const storageState = { cookies, origins: [] };
   for (const width of [1280, 390]) {

@@ -80,6 +80,8 @@ test('a version is added step by step, and its task asks for a person with butto
   await page.getByRole('button', { name: 'Next' }).click();
   await page.getByLabel('Packaging Disk File Name').fill('tiny');
   await page.getByRole('button', { name: 'Next' }).click();
+  await page.getByRole('radio', { name: 'A person, in the packaging machine' }).waitFor();
+  await page.getByRole('button', { name: 'Next' }).click();
   await page.getByText('--connector local').waitFor();
   await page.getByLabel('Comment').fill('patch day');
   await page.getByText('--connector local').scrollIntoViewIfNeeded();

@@ -46,12 +46,14 @@ test('the screen of a machine in the pool shows in the browser what its guest sa
   await screenSays(context, version.id, /tiny guest: ?ready/i, join(server.data, 'screen.png'));
 });
 
-test('files cannot be attached there, and the button says why and what to do instead', async () => {
+test('files that are attached appear in the machine of the pool as a CD', async () => {
   await page.getByRole('tab', { name: 'Attach files' }).click();
-  const upload = page.getByRole('button', { name: 'Upload files…' });
-  assert.equal(await upload.getAttribute('aria-disabled'), 'true');
-  await upload.hover();
-  await page.getByRole('tooltip', { name: /cannot give machines of a XenServer pool a CD yet: fetch the files/ }).waitFor();
+  const chooser = page.waitForEvent('filechooser');
+  await page.getByRole('button', { name: 'Upload files…' }).click();
+  await (await chooser).setFiles({ name: 'installer.txt', mimeType: 'text/plain', buffer: Buffer.from('run me') });
+  await page.getByRole('button', { name: 'Put 1 file on the CD' }).click();
+  await page.getByRole('heading', { name: 'On the CD now' }).waitFor();
+  await page.getByText('installer.txt').first().waitFor();
 });
 
 test('the machine is powered off at once: that is outstanding, and finalized anyway with a reason', async () => {

@@ -153,6 +153,12 @@ const connector = createRoute({
   component: lazyRouteComponent(() => import('./connectors/ConnectorPage'), 'ConnectorPage'),
 });
 
+const schedules = createRoute({
+  getParentRoute: inFrame,
+  path: '/schedules',
+  component: lazyRouteComponent(() => import('./schedules/SchedulesPage'), 'SchedulesPage'),
+});
+
 const tasks = createRoute({
   getParentRoute: inFrame,
   path: '/tasks',
@@ -207,6 +213,7 @@ const tree = root.addChildren([
       connectors,
       newConnector,
       connector,
+      schedules,
       tasks,
       task,
       audit,

@@ -7,6 +7,8 @@ const { newId } = await load('api/uuid.ts');
 const { belongs, withTask } = await load('api/taskLists.ts');
 const { lanes } = await load('layers/lanes.ts');
 const { keysOf } = await load('machines/keys.ts');
+const { able, OWN, publication, usualTarget } = await load('images/publish.ts');
+const { touched } = await load('api/events.ts');
 const { safeReturn } = await load('session/safeReturn.ts');
 
 test('ids are UUIDs of version 7 and rise with time', () => {
@@ -33,6 +35,26 @@ test('a version goes on in the lane of its base if it is the first to do so', ()
   assert.deepEqual(of(['a'], ['b', 'a'], ['c', 'b']), [0, 0, 0]);
   assert.deepEqual(of(['a'], ['b', 'a'], ['c', 'a'], ['d', 'b'], ['e', 'c']), [0, 0, 1, 0, 1]);
   assert.deepEqual(of(['b', 'deleted'], ['c', 'deleted']), [0, 1]);
+});
+
+test('one template is published where it says, several each where its own says, unless a person says otherwise', () => {
+  const kinds = [{ kind: 'local', boots_images: true }, { kind: 'pool', takes_images: true }];
+  const connectors = [{ id: 'a', kind: 'local' }, { id: 'b', kind: 'pool' }];
+  const taking = able(connectors, kinds, 'takes_images');
+  assert.deepEqual([taking.map(({ id }) => id), able(connectors, kinds, 'boots_images').map(({ id }) => id)], [['b'], ['a']]);
+  const [here, there] = [{ connector_id: 'a' }, { connector_id: 'b' }];
+  assert.deepEqual([[here], [there], [here, there]].map((some) => usualTarget(some, taking)), ['', 'b', OWN]);
+  assert.equal(usualTarget([here, there], []), '');
+  const said = ({ connector_id: connector, upload, boot_and_check: boot }) => [connector, upload, boot];
+  assert.deepEqual(said(publication({ target: OWN }, 'id', '')), [undefined, undefined, false]);
+  assert.deepEqual(said(publication({ target: '' }, 'id', '')), [undefined, false, false]);
+  assert.deepEqual(said(publication({ target: 'b', bootOn: 'a' }, 'id', '')), ['b', true, true]);
+});
+
+test('what a task kept busy is read again when it has ended, not while it goes on', () => {
+  const words = (ended) => touched('task', 'id', ended).map(([word]) => word);
+  assert.ok(words(true).includes('layer') && words(true).includes('template'));
+  assert.ok(!words(false).includes('layer') && words(false).includes('machine'));
 });
 
 test('after signing in nobody is sent to another host', () => {

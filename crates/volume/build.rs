@@ -7,6 +7,7 @@ fn main() {
         "serve",
         "ext",
         "ext_disk",
+        "ext_folder",
         "ext_write",
         "ext_grow",
         "ntfs",

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use shale_disk::Memory;
 use shale_volume::apply::Contents;
 use shale_volume::delta::Change;
+use shale_volume::files::{Attributes, Entry, Facts, Kind, Stream};
 use shale_volume::plan::plan;
 use shale_volume::stored::Stored;
 use shale_volume::tree::Tree;
@@ -15,7 +16,7 @@ use shale_volume::tree::Tree;
 fuzz_target!(|index: &[u8]| {
     // Behind a right header: no fuzzer guesses a digest.
     let mut bytes = b"SHALEDLT\x01\0\0\0".to_vec();
-    bytes.extend((1 + u32::from(index.len() % 2 == 0)).to_le_bytes());
+    bytes.extend((1 + index.len() as u32 % 3).to_le_bytes());
     bytes.extend(8192u64.to_le_bytes());
     bytes.extend((index.len() as u64).to_le_bytes());
     bytes.extend(blake3::hash(index).as_bytes());
@@ -29,4 +30,25 @@ fuzz_target!(|index: &[u8]| {
         }
     }
     plan(&[&delta, &delta], &Tree::default());
+    plan(&[&delta, &delta], &tree());
 });
+
+/// A folder with two files, which a delta may move.
+fn tree() -> Tree {
+    let entry = |node, kind| Entry {
+        node,
+        kind,
+        facts: Facts::default(),
+        links: 1,
+        attributes: Attributes::new(),
+        streams: vec![Stream { name: Vec::new(), size: 1 }],
+    };
+    let paths = [&b""[..], b"a", b"a/b", b"a/c"];
+    let kinds = [Kind::Folder, Kind::Folder, Kind::File, Kind::File];
+    Tree(
+        (1..)
+            .zip(paths.into_iter().zip(kinds))
+            .map(|(node, (path, kind))| (path.to_vec(), entry(node, kind)))
+            .collect(),
+    )
+}

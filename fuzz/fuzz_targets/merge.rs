@@ -22,10 +22,10 @@ const PATHS: [&[u8]; 10] = [
 fuzz_target!(|input: (u8, &[u8], &[u8], &[u8])| {
     let (path, origin, now, onto) = input;
     let rule = rule(Known::Ext, PATHS[usize::from(path) % PATHS.len()]).expect("each has one");
-    let _ = rule.merge(onto, now, &mut Terms::default());
+    let _ = rule.merge(onto.into(), now, &mut Terms::default());
     if let Ok(difference) = rule.difference(origin, now, None)
         && !difference.is_empty()
     {
-        let _ = rule.merge(onto, &difference, &mut Terms::default());
+        let _ = rule.merge(onto.into(), &difference, &mut Terms::default());
     }
 });

@@ -3,6 +3,12 @@
 //! `cargo +nightly fuzz run <target> -- -max_total_time=60 -rss_limit_mb=1024 -max_len=1048576`, where a target is a file in
 //! `fuzz_targets/`. Errors are fine; panics are bugs, and so is memory beyond the limit.
 
+pub mod child;
+pub mod edits;
+pub mod images;
+pub mod input;
+pub mod session;
+
 use shale_disk::Disk;
 
 /// Extents and reads in one run, so that a huge disk ends too.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a small disk that boots by itself, without an installer, loop devices or root.
 #
-#   make-tiny-disk.sh OUT [bios|uefi|both] [RUN-FOLDER]
+#   make-tiny-disk.sh OUT [bios|uefi|both] [RUN-FOLDER] [ROOT-FOLDER]
 #
 # OUT is a raw disk of 128 MiB (sparse, about 30 MiB of data), with GPT:
 #
@@ -14,6 +14,7 @@
 #   - counts its boots in /boots and says "boot N"
 #   - runs /run/N, if there is one, else /run/always; the scripts come from RUN-FOLDER and run in the disk's root
 #     (/disk); when one makes /tmp/off the guest powers off after it
+#   - has what is in ROOT-FOLDER in its root, as if it were an operating system: the guest itself uses none of it
 #   - gives a root shell to whoever connects to its port 22 (plain TCP, one shell per connection)
 #   - says "ready" and waits; the power button powers it off
 # It knows virtio disks and networks, and takes the address 10.0.2.15, as in QEMU's user-mode network. For a CD it has the
@@ -26,6 +27,7 @@ set -eu
 out=$1
 firmware=${2:-both}
 run=${3:-}
+system=${4:-}
 case $firmware in bios | uefi | both) ;; *) echo "firmware is bios, uefi or both, not $firmware" >&2; exit 2 ;; esac
 
 here=$(cd "$(dirname "$0")" && pwd -P)
@@ -98,6 +100,7 @@ mkdir -p "$tree/boot" "$tree/run" "$tree/data"
 cp "$cache/vmlinuz" "$cache/initrd" "$tree/boot/"
 echo 0 >"$tree/boots"
 if [ -n "$run" ]; then cp -r "$run/." "$tree/run/"; fi
+if [ -n "$system" ]; then cp -a "$system/." "$tree/"; fi
 truncate -s 116M "$work/root.img"
 # GRUB 2.06 reads neither of the two features switched off.
 mke2fs -q -t ext4 -L tiny -O '^metadata_csum_seed,^orphan_file' -E root_owner=0:0 -d "$tree" "$work/root.img"

@@ -1,7 +1,7 @@
 //! A Debian disk that boots by itself, and packages of Debian that are installed in its machines without a network. Both are made
 //! once, of packages fetched from a mirror, and kept in `build/layering`.
 
-use crate::judge::run;
+use super::judge::run;
 use std::path::{Path, PathBuf};
 
 /// What is installed in machines, with all that it needs and the disk has not.
@@ -34,7 +34,6 @@ impl Debian {
                 disk.to_str().unwrap(),
                 "--size",
                 "4G",
-                "--bios-only",
                 "--ssh-key",
                 key.to_str().unwrap(),
                 "--fetch",

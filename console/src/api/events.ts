@@ -1,6 +1,6 @@
 // Keeps what is shown as the server has it: one stream of events for the whole page.
 //
-//   event of a task   ──▶ put into every list and page that shows it, at once
+//   event of a task   ──▶ put into every list and page that shows it, at once; when it has ended, what it kept busy is read again
 //   any other event   ──▶ what it touches is read again, a moment later, many events together
 //   reset, reconnect  ──▶ everything that is shown is read again
 //
@@ -11,17 +11,20 @@ import type { TaskFilter } from './queries';
 import { belongs, withTask, type TaskPages } from './taskLists';
 import type { Event, Task } from './wire';
 
-const KINDS = ['task', 'layer', 'version', 'connector', 'template', 'image', 'machine', 'upload', 'user', 'token', 'reset'];
+const KINDS = ['task', 'layer', 'version', 'connector', 'template', 'image', 'schedule', 'machine', 'upload', 'user', 'token', 'reset'];
 const GATHER_MS = 250;
 const FIRST_TRY_MS = 1_000;
 const LAST_TRY_MS = 15_000;
 
-/** The queries, by the first words of their keys, that a change of this kind touches. */
-export function touched(kind: string, id: string | null | undefined): string[][] {
+/** What a task may have kept busy: the last word of a version comes before that of its task. */
+const BUSY = [['layers'], ['layer'], ['versions'], ['version'], ['templates'], ['template']];
+
+/** The queries, by the first words of their keys, that a change of this kind touches; of a task that has ended, more. */
+export function touched(kind: string, id: string | null | undefined, ended = false): string[][] {
   const one = id ?? '';
   switch (kind) {
     case 'task':
-      return [['machines'], ['machine']];
+      return [['machines'], ['machine'], ['schedules'], ...(ended ? BUSY : [])];
     case 'layer':
       return [['layers'], ['layer', one]];
     case 'version':
@@ -70,7 +73,7 @@ export function listen(queries: QueryClient, online: (yes: boolean) => void): ()
     if (event.kind === 'reset') void queries.invalidateQueries();
     else if (event.task) {
       putTask(queries, event.task);
-      later(touched('task', event.id));
+      later(touched('task', event.id, Boolean(event.task.finished_at)));
     } else later(touched(event.kind, event.id));
   };
   const open = () => {

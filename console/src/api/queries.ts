@@ -176,6 +176,14 @@ export const machineQuery = (id: string) =>
     refetchInterval: 4_000,
   });
 
+/** What Shutdown For Finalize found last in a machine that runs. */
+export const liveCheckQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['live-check', id],
+    queryFn: () => asked(client.GET('/api/v1/machines/{id}/check', byId(id))),
+    refetchInterval: 10_000,
+  });
+
 export const filesQuery = (id: string) =>
   queryOptions({
     queryKey: ['files', id],
@@ -241,6 +249,46 @@ export const taskLogQuery = (id: string) =>
           client.GET('/api/v1/tasks/{id}/log', { params: { path: { id }, query: { limit: WHOLE, page_token } } }),
         ),
       ),
+  });
+
+interface Output {
+  text: string;
+  next: number;
+  is_complete: boolean;
+}
+
+/** What a task's script printed, all of it: what is new is read behind what is known. */
+export const taskOutputQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['task-output', id],
+    queryFn: async ({ client: known }): Promise<Output> => {
+      const nothing: Output = { text: '', next: 0, is_complete: false };
+      let { text, next, is_complete } = known.getQueryData<Output>(['task-output', id]) ?? nothing;
+      for (;;) {
+        const at = { params: { path: { id }, query: { from: next } } };
+        const more = await asked(client.GET('/api/v1/tasks/{id}/output', at));
+        // The output begins anew when the server does: it is shorter then, and answered from its beginning.
+        text = more.next < next ? more.text : text + more.text;
+        is_complete = more.is_complete;
+        if (more.next === next) return { text, next, is_complete };
+        next = more.next;
+      }
+    },
+    refetchInterval: ({ state }) => (state.data?.is_complete === false ? 2_000 : false),
+  });
+
+/** All schedules, oldest first. */
+export const schedulesQuery = queryOptions({
+  queryKey: ['schedules'],
+  queryFn: () =>
+    whole((page_token) => asked(client.GET('/api/v1/schedules', { params: { query: { limit: WHOLE, page_token } } }))),
+});
+
+/** Which versions of a layer would go, if so many of the newest are kept. */
+export const pruneQuery = (id: string, keep: number) =>
+  queryOptions({
+    queryKey: ['versions', id, 'prune', keep],
+    queryFn: () => asked(client.POST('/api/v1/layers/{id}/prune', { ...byId(id), body: { keep } })),
   });
 
 /** Who did what, newest first, page by page. */

@@ -125,8 +125,8 @@ function ObjectName({ entry }: { entry: AuditEntry }) {
     );
   }
   return (
-    <>
+    <span>
       {name} {name !== kind && <span className="quiet">{kind}</span>}
-    </>
+    </span>
   );
 }

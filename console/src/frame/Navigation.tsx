@@ -21,6 +21,7 @@ const IMAGES: Place[] = [
 const REST: Place[] = [
   ['/machines', frame.machines],
   ['/connectors', frame.connectors],
+  ['/schedules', frame.schedules],
   ['/tasks', frame.tasks],
   ['/audit', frame.audit],
   ['/settings', frame.settings],

@@ -1,5 +1,5 @@
 // Layered images, a line each, with download and delete; what was found out while it was made opens below.
-import { ExpandableSection } from '@patternfly/react-core';
+import { Checkbox, ExpandableSection } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
@@ -76,7 +76,7 @@ function Row({ image }: { image: Image }) {
 }
 
 function More({ image }: { image: Image }) {
-  const { note, conflicts = [], warnings = [], boot } = image.report;
+  const { note, conflicts = [], warnings = [], boot, platform } = image.report;
   const list = (lines: string[]) => (
     <ul className="used-by">
       {lines.map((line) => (
@@ -89,6 +89,8 @@ function More({ image }: { image: Image }) {
       facts={[
         [say.madeOf, list(image.parts.map((part) => part.name))],
         Boolean(image.path) && [say.writtenTo, <code key="path">{image.path}</code>],
+        Boolean(platform) && [say.onPlatform, `${platform!.connector_name}: ${platform!.place}`],
+        Boolean(platform) && [say.sent, platform!.text],
         [say.format, image.format],
         [say.firmware, words.layers.firmwares[image.firmware]],
         Boolean(note) && [say.report, note],
@@ -108,6 +110,8 @@ function More({ image }: { image: Image }) {
 
 function ImageMenu({ image }: { image: Image }) {
   const [dialog, setDialog] = useState<'download' | 'delete'>();
+  const [keep, setKeep] = useState(false);
+  const { platform } = image.report;
   const close = () => setDialog(undefined);
   const at = { params: { path: { id: image.id } } };
   return (
@@ -130,10 +134,21 @@ function ImageMenu({ image }: { image: Image }) {
           danger
           title={say.deleteTitle(image.name)}
           verb={words.frame.delete}
-          onDo={(comment) => asked(client.DELETE('/api/v1/images/{id}', { ...at, body: { comment } }))}
+          onDo={(comment) => asked(client.DELETE('/api/v1/images/{id}', { ...at, body: { comment, keep_machine: keep } }))}
           onClose={close}
         >
           <p>{say.deleteImageText}</p>
+          {platform && (
+            <>
+              {!keep && <p>{say.deleteMachineToo(platform.connector_name)}</p>}
+              <Checkbox
+                id="delete-keep"
+                label={say.keepMachine}
+                isChecked={keep}
+                onChange={(_, yes) => setKeep(yes)}
+              />
+            </>
+          )}
         </AskDialog>
       )}
     </>

@@ -57,7 +57,7 @@ function PlanTabs({ plan, paths }: { plan: Plan; paths: Plan['paths']['items'] }
     void navigate({ to: '.', search: { q: q || undefined, tab, ...change }, replace: true });
   const sought = (path: string | null | undefined) => (path ?? '').toLowerCase().includes(q.toLowerCase());
   const tables = {
-    paths: <PathTable paths={paths} layers={plan.layers} />,
+    paths: <PathTable paths={paths} layers={plan.layers} nothing={q ? say.planNothing : say.planUnchanged} />,
     conflicts: <ConflictTable plan={plan} conflicts={plan.conflicts.filter((one) => sought(one.path))} />,
     warnings: <WarningTable plan={plan} warnings={plan.warnings.filter((one) => sought(one.path))} />,
     layers: <LayerShares layers={plan.layers} />,
@@ -65,7 +65,7 @@ function PlanTabs({ plan, paths }: { plan: Plan; paths: Plan['paths']['items'] }
   const counts = { paths: plan.path_count, conflicts: plan.conflict_count, warnings: plan.warnings.length, layers: plan.layers.length };
   return (
     <>
-      <p>
+      <p className="plan-facts">
         {say.planFacts(plan.path_count.toLocaleString('en'), plan.conflict_count.toLocaleString('en'))}{' '}
         {plan.is_composed && say.planComposed}
       </p>

@@ -51,11 +51,11 @@ function Table({ label, columns, rows, nothing }: TableProps) {
   );
 }
 
-export function PathTable({ paths, layers }: { paths: PlanPath[]; layers: Layers }) {
+export function PathTable({ paths, layers, nothing }: { paths: PlanPath[]; layers: Layers; nothing: string }) {
   return (
     <Table
       label={say.planTabs.paths}
-      nothing={say.planNothing}
+      nothing={nothing}
       columns={[
         { name: say.pathColumn },
         { name: say.action },
@@ -112,7 +112,7 @@ export function LayerShares({ layers }: { layers: Layers }) {
   return (
     <Table
       label={say.planTabs.layers}
-      nothing={say.planNothing}
+      nothing={say.planUnchanged}
       columns={[
         { name: say.part },
         { name: say.entries, number: true },

@@ -82,7 +82,7 @@ function useEdit(template: Template) {
 function Dialogs({ template, dialog, onClose }: DialogProps) {
   switch (dialog) {
     case 'publish':
-      return <PublishDialog template={template} onClose={onClose} />;
+      return <PublishDialog templates={[template]} onClose={onClose} />;
     case 'clone':
       return <CloneDialog template={template} onClose={onClose} />;
     case 'update':

@@ -1,4 +1,5 @@
-// Name and description of a layer or a version.
+// Name and description of a layer or a version; what is never in a layer, and what becomes of its old versions.
+import { FormGroup, Radio } from '@patternfly/react-core';
 import { useState, type ReactNode } from 'react';
 import { asked, client } from '../api/client';
 import { Refusal } from '../api/refusal';
@@ -48,8 +49,12 @@ function EditDialog({ title, nameLabel, was, more, onSave, onClose }: Props) {
   );
 }
 
+const OLD = ['propose', 'delete'] as const;
+
 export function EditLayerDialog({ layer, onClose }: { layer: Layer; onClose: () => void }) {
   const [exclusions, setExclusions] = useState(layer.exclusions ?? '');
+  const [keep, setKeep] = useState(layer.retention ? String(layer.retention.keep) : '');
+  const [old, setOld] = useState(layer.retention?.old_versions ?? 'propose');
   const at = { params: { path: { id: layer.id } } };
   const ofDelta = layer.kind !== 'os';
   return (
@@ -58,21 +63,45 @@ export function EditLayerDialog({ layer, onClose }: { layer: Layer; onClose: () 
       nameLabel={say.name}
       was={layer}
       onClose={onClose}
-      more={(wrong) =>
-        ofDelta && (
+      more={(wrong) => (
+        <>
+          {ofDelta && (
+            <TextField
+              paragraph
+              label={say.exclusions}
+              help={say.exclusionsHelp}
+              value={exclusions}
+              onChange={setExclusions}
+              error={wrong?.field('/exclusions')}
+              spellCheck={false}
+            />
+          )}
           <TextField
-            paragraph
-            label={say.exclusions}
-            help={say.exclusionsHelp}
-            value={exclusions}
-            onChange={setExclusions}
-            error={wrong?.field('/exclusions')}
-            spellCheck={false}
+            type="number"
+            label={say.keep}
+            help={say.keepHelp}
+            value={keep}
+            onChange={setKeep}
+            error={wrong?.field('/retention/keep')}
           />
-        )
-      }
+          {keep !== '' && (
+            <FormGroup role="radiogroup" label={say.oldVersions} isStack fieldId="old-versions">
+              {OLD.map((what) => (
+                <Radio
+                  key={what}
+                  id={`old-versions-${what}`}
+                  name="old-versions"
+                  label={say.becomes[what]}
+                  isChecked={old === what}
+                  onChange={() => setOld(what)}
+                />
+              ))}
+            </FormGroup>
+          )}
+        </>
+      )}
       onSave={(change) => {
-        const body = ofDelta ? { ...change, exclusions } : change;
+        const body = { ...change, ...(ofDelta && { exclusions }), retention: { keep: Number(keep), old_versions: old } };
         return asked(client.PATCH('/api/v1/layers/{id}', { ...at, body }));
       }}
     />

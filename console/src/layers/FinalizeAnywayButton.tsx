@@ -1,4 +1,4 @@
-// Finalize anyway: for administrators, with a reason, when something is outstanding in the packaging machine.
+// Finalize anyway: for approvers, with a reason, when something is outstanding in the packaging machine.
 import { useState } from 'react';
 import { asked, client } from '../api/client';
 import type { Version } from '../api/wire';

@@ -9,6 +9,7 @@ import { words } from '../words';
 import { DeleteDialog } from './DeleteDialog';
 import { EditLayerDialog } from './EditDialog';
 import { ExportDialog } from './ExportDialog';
+import { PruneDialog } from './PruneDialog';
 
 const { layers: say } = words;
 
@@ -21,7 +22,7 @@ interface Props {
 export function LayerMenu({ layer, isOpen, onOpen }: Props) {
   const navigate = useNavigate();
   const remove = useMay('delete_version');
-  const [dialog, setDialog] = useState<'edit' | 'export' | 'delete'>();
+  const [dialog, setDialog] = useState<'edit' | 'export' | 'prune' | 'delete'>();
   const close = () => setDialog(undefined);
   return (
     <>
@@ -41,11 +42,13 @@ export function LayerMenu({ layer, isOpen, onOpen }: Props) {
           },
           { label: say.edit, action: actionOf(layer.actions, 'edit'), onChoose: () => setDialog('edit') },
           { label: say.export, action: exportable(layer), onChoose: () => setDialog('export') },
+          { label: words.schedules.prune, action: remove, danger: true, onChoose: () => setDialog('prune') },
           { label: say.deleteVersions, action: remove, danger: true, onChoose: () => setDialog('delete') },
         ]}
       />
       {dialog === 'edit' && <EditLayerDialog layer={layer} onClose={close} />}
       {dialog === 'export' && <ExportDialog layerId={layer.id} onClose={close} />}
+      {dialog === 'prune' && <PruneDialog layer={layer} onClose={close} />}
       {dialog === 'delete' && <DeleteDialog layers={[layer]} onClose={close} />}
     </>
   );

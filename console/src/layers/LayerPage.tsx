@@ -50,7 +50,7 @@ function OneLayer({ layer }: { layer: Layer }) {
         actions={<LayerButtons layer={layer} />}
       />
       <PageSection isFilled>
-        {layer.os_layer_id && <Belongs layer={layer} />}
+        <Rules layer={layer} />
         <Reading of={versions}>
           {(all) => {
             const chosen = all.find((one) => one.id === version) ?? all.at(-1);
@@ -67,18 +67,22 @@ function OneLayer({ layer }: { layer: Layer }) {
   );
 }
 
-/** What a platform or app layer belongs to, and what is never in it. */
-function Belongs({ layer }: { layer: Layer }) {
+/** What a platform or app layer belongs to, and what is never in it; what becomes of old versions. */
+function Rules({ layer }: { layer: Layer }) {
+  const { retention, old_versions: old = [] } = layer;
+  if (!layer.os_layer_id && !retention) return null;
   return (
     <Facts
       facts={[
-        [
+        Boolean(layer.os_layer_id) && [
           say.osLayer,
           <Link key="os" to="/layers/$kind/$id" params={{ kind: 'os', id: layer.os_layer_id! }}>
             {layer.os_layer_name}
           </Link>,
         ],
         Boolean(layer.exclusions) && [say.exclusions, <code key="exclusions" className="exclusions">{layer.exclusions}</code>],
+        Boolean(retention) && [say.retention, say.rule(retention!.keep, retention!.old_versions ?? 'propose')],
+        old.length > 0 && [say.oldVersions, old.map(({ name }) => name).join(', ')],
       ]}
     />
   );

@@ -96,6 +96,7 @@ function MachineFacts({ machine }: { machine: Machine }) {
         ],
         [say.connector, machine.connector_name],
         [say.place, <span key="place" className="name">{machine.place}</span>],
+        Boolean(machine.cd) && [say.cd, machine.cd],
         typeof machine.written_bytes === 'number' && [say.written, bytes(machine.written_bytes)],
         Boolean(machine.ssh) && [say.ssh, <code key="ssh">{machine.ssh}</code>],
         Boolean(machine.task_id) && [

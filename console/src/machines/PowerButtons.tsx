@@ -14,9 +14,11 @@ interface Props {
   machine: Machine;
   /** The actions to offer; all when left out. */
   only?: string[];
+  /** What powering on is called here. */
+  powerOn?: string;
 }
 
-export function PowerButtons({ machine, only }: Props) {
+export function PowerButtons({ machine, only, powerOn = say.powerOn }: Props) {
   const queries = useQueryClient();
   const [asking, setAsking] = useState(false);
   const at = { params: { path: { id: machine.id } } };
@@ -34,7 +36,7 @@ export function PowerButtons({ machine, only }: Props) {
           isLoading={on.isPending}
           onClick={() => on.mutate()}
         >
-          {say.powerOn}
+          {powerOn}
         </ActionButton>
       )}
       {running && (

@@ -40,7 +40,7 @@ export function RepositorySection() {
 }
 
 function Contents({ repository }: { repository: Repository }) {
-  const { place, free_bytes, stored_bytes, logical_bytes, unique_bytes, versions } = repository;
+  const { place, free_bytes, stored_bytes, logical_bytes, unique_bytes, put_together_bytes, versions } = repository;
   const factor = stored_bytes > 0 ? logical_bytes / stored_bytes : 0;
   return (
     <>
@@ -52,6 +52,7 @@ function Contents({ repository }: { repository: Repository }) {
           [say.stored, bytes(stored_bytes)],
           [say.logical, bytes(logical_bytes)],
           [say.unique, bytes(unique_bytes)],
+          [say.putTogether, <span key="put-together" title={say.putTogetherHelp}>{bytes(put_together_bytes)}</span>],
           factor > 1 && [say.saved, say.times(factor.toFixed(1))],
         ]}
       />

@@ -5,7 +5,7 @@ import { Alert, Button } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { asked, client } from '../api/client';
-import { machineQuery, versionQuery } from '../api/queries';
+import { liveCheckQuery, machineQuery, versionQuery } from '../api/queries';
 import type { Machine, MachineCheck, Task } from '../api/wire';
 import { useSend } from '../frame/useSend';
 import { actionOf } from '../parts/ActionButton';
@@ -35,6 +35,9 @@ export function NeedsPanel({ task, needs }: Props) {
     enabled: Boolean(task.version_id),
     refetchInterval: LOOK_MS,
   });
+  const isRunning = machine.data?.power === 'running';
+  // What the tool found last in a machine that runs; the disk of one that is off is examined only when a person asks.
+  const live = useQuery({ ...liveCheckQuery(machineId ?? ''), enabled: isRunning });
   const [checked, setChecked] = useState<MachineCheck>();
   const check = useSend(async () => {
     const [seen] = await Promise.all([machine.refetch(), version.refetch()]);
@@ -42,6 +45,7 @@ export function NeedsPanel({ task, needs }: Props) {
     const at = { params: { path: { id: machineId ?? '' } } };
     setChecked(isOff ? await asked(client.GET('/api/v1/machines/{id}/check', at)) : undefined);
   });
+  const found = isRunning && live.data?.result !== 'unknown' ? live.data : checked;
   return (
     <div className="needs">
       <p className="needs-text">
@@ -52,11 +56,11 @@ export function NeedsPanel({ task, needs }: Props) {
           {needs.problem}
         </Alert>
       )}
-      <Findings findings={checked?.findings ?? task.findings ?? []} check={checked} />
+      <Findings findings={found?.findings ?? task.findings ?? []} check={found} />
       {machine.data && <MachineLine machine={machine.data} />}
       <div className="buttons">
         {machine.data?.has_screen && <ScreenButtons machine={machine.data} />}
-        {machine.data && <PowerButtons machine={machine.data} only={needs.actions} />}
+        {machine.data && <PowerButtons machine={machine.data} only={needs.actions} powerOn={say.startMachine} />}
         <Button variant="secondary" isLoading={check.isPending} onClick={() => check.mutate()}>
           {say.checkAgain}
         </Button>

@@ -10,6 +10,7 @@ import { TaskStateLabel } from '../parts/StateLabel';
 import { exactly } from '../show/time';
 import { words } from '../words';
 import { TaskDetail } from './TaskDetail';
+import { TaskOutput } from './TaskOutput';
 
 const { tasks: say } = words;
 
@@ -27,6 +28,7 @@ export function TaskPage() {
           />
           <PageSection isFilled>
             <TaskDetail task={shown} whole />
+            <TaskOutput id={id} />
             <TaskLog id={id} updated={shown.updated_at} />
           </PageSection>
         </>

@@ -5,7 +5,7 @@ import { useRef, useState } from 'react';
 import { asked, client } from '../api/client';
 import { allLayersQuery, connectorsQuery, layerQuery, versionsQuery } from '../api/queries';
 import { asRefusal } from '../api/refusal';
-import type { AddVersion, Connector, Layer, Version } from '../api/wire';
+import type { AddVersion, Connector, Layer, NewSchedule, Version } from '../api/wire';
 import { newId } from '../api/uuid';
 import { actionOf } from '../parts/ActionButton';
 import { PageTop } from '../parts/PageTop';
@@ -14,19 +14,21 @@ import { Reading } from '../parts/Reading';
 import { words } from '../words';
 import { ConfirmVersionStep } from './ConfirmVersionStep';
 import { ConnectorStep } from './ConnectorStep';
+import { InstallationStep } from './InstallationStep';
 import { LeaveGuard } from './LeaveGuard';
 import { OsVersionStep } from './OsVersionStep';
 import { machineOf, NO_PACKAGING, type PackagingDraft } from './packaging';
 import { PackagingDiskStep } from './PackagingDiskStep';
 import { PlatformLayerStep } from './PlatformLayerStep';
 import { PrerequisitesStep } from './PrerequisitesStep';
+import { NO_SCRIPT, scheduleOf, type ScriptDraft, unattendedOf } from './unattended';
 import { useDraft } from './useDraft';
 import { VersionDetailsStep } from './VersionDetailsStep';
 import { stepsOf, WizardFrame } from './WizardFrame';
 
-const { addVersion: say, confirm } = words.wizard;
+const { addVersion: say, installation, confirm } = words.wizard;
 
-export interface VersionDraft extends PackagingDraft {
+export interface VersionDraft extends PackagingDraft, ScriptDraft {
   base: string;
   name: string;
   description: string;
@@ -37,6 +39,7 @@ export interface VersionDraft extends PackagingDraft {
 
 const EMPTY: VersionDraft = {
   ...NO_PACKAGING,
+  ...NO_SCRIPT,
   base: '',
   name: '',
   description: '',
@@ -55,7 +58,34 @@ const STEP_OF: [pointer: string, step: string][] = [
   ['/connector_id', 'connector'],
   ['/platform_version_id', 'platform'],
   ['/packaging_disk', 'disk'],
+  ['/unattended', 'installation'],
 ];
+
+/** The same with what only a schedule has; the versions it makes stand below `version` in its request. */
+function pointers(repeat: boolean): [pointer: string, step: string][] {
+  if (!repeat) return STEP_OF;
+  const own = ['/name', '/when', '/time_zone'].map((pointer): [string, string] => [pointer, 'installation']);
+  return [...STEP_OF.map(([pointer, step]): [string, string] => [`/version${pointer}`, step]), ...own];
+}
+
+/** Why the step Installation is not done yet, if it is not. */
+function missingOf(draft: ScriptDraft): string | undefined {
+  if (draft.byScript && draft.scriptText === '') return installation.enterScript;
+  if (draft.repeat && (draft.schedule === '' || draft.when === '')) return installation.enterSchedule;
+  return undefined;
+}
+
+/** Sends the request; answers the version's id, or nothing where a schedule will make versions. */
+async function ask(layer: string, body: AddVersion, schedule: NewSchedule | undefined): Promise<string | undefined> {
+  if (schedule) {
+    await asked(client.POST('/api/v1/schedules', { body: schedule }));
+    return undefined;
+  }
+  const { version } = await asked(
+    client.POST('/api/v1/layers/{id}/versions', { params: { path: { id: layer } }, body }),
+  );
+  return version.id;
+}
 
 const FROM = '/signed-in/framed/layers/$kind/$id/add-version';
 
@@ -95,6 +125,7 @@ function request(draft: VersionDraft, id: string): AddVersion {
     os_version_id: draft.osVersion || undefined,
     prerequisite_version_ids: draft.samePrerequisites ? undefined : Object.values(draft.prerequisites),
     ...machineOf(draft),
+    unattended: unattendedOf(draft),
     comment: draft.comment,
   };
 }
@@ -115,23 +146,25 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
   const goesWith = (one: Layer) => one.os_layer_id === osLayer && one.id !== layer.id;
   const toStep = (step: string) => void navigate({ to: '.', search: { ...search, step } });
   const body = request(draft, id);
+  const script = body.unattended;
+  const schedule = draft.repeat && script ? scheduleOf(draft, id, layer.id, body, script) : undefined;
   const create = useMutation({
-    mutationFn: () =>
-      asked(client.POST('/api/v1/layers/{id}/versions', { params: { path: { id: layer.id } }, body })),
-    onSuccess: async ({ version }) => {
+    mutationFn: () => ask(layer.id, body, schedule),
+    onSuccess: async (version) => {
       finished.current = true;
       forget();
       await queries.invalidateQueries({ queryKey: ['versions', layer.id] });
-      await navigate({ ...back, search: { version: version.id } });
+      if (version === undefined) await navigate({ to: '/schedules' });
+      else await navigate({ ...back, search: { version } });
     },
     onError: (error) => {
-      const step = STEP_OF.find(([pointer]) => asRefusal(error).fieldUnder(pointer))?.[1];
+      const step = pointers(draft.repeat).find(([pointer]) => asRefusal(error).fieldUnder(pointer))?.[1];
       if (step) toStep(step);
     },
   });
   const refusal = create.error ? asRefusal(create.error) : undefined;
-  const fields = { draft, put, refusal };
-  const packaging = { draft, put, wrong: (field: string) => refusal?.field(`/${field}`) };
+  const wrong = (field: string) => refusal?.field(`${draft.repeat ? '/version' : ''}/${field}`);
+  const fields = { draft, put, wrong };
   const base = versions.find((one) => one.id === (draft.base || layer.newest_deployable));
   const before = {
     ids: base?.prerequisite_version_ids ?? [],
@@ -148,37 +181,54 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
     layer.kind !== 'os' && {
       id: 'os',
       name: say.osVersion,
-      body: <OsVersionStep {...packaging} layer={systems.find((one) => one.id === osLayer)} />,
+      body: <OsVersionStep {...fields} layer={systems.find((one) => one.id === osLayer)} />,
     },
     layer.kind === 'app' && {
       id: 'prerequisites',
       name: say.prerequisites,
-      body: <PrerequisitesStep {...packaging} layers={apps.filter(goesWith)} before={before} />,
+      body: <PrerequisitesStep {...fields} layers={apps.filter(goesWith)} before={before} />,
     },
     {
       id: 'connector',
       name: say.connector,
       missing: connectors.some((one) => one.id === draft.connector) ? undefined : say.enterConnector,
-      body: <ConnectorStep {...packaging} connectors={connectors} />,
+      body: <ConnectorStep {...fields} connectors={connectors} />,
     },
     layer.kind !== 'platform' && {
       id: 'platform',
       name: say.platform,
-      body: <PlatformLayerStep {...packaging} layers={platforms.filter(goesWith)} />,
+      body: <PlatformLayerStep {...fields} layers={platforms.filter(goesWith)} />,
     },
     {
       id: 'disk',
       name: say.disk,
       missing: draft.file === '' ? say.enterFile : undefined,
-      body: <PackagingDiskStep {...packaging} />,
+      body: <PackagingDiskStep {...fields} />,
+    },
+    {
+      id: 'installation',
+      name: installation.title,
+      missing: missingOf(draft),
+      body: <InstallationStep {...fields} wrongSchedule={(field) => refusal?.field(`/${field}`)} />,
     },
     {
       id: 'confirm',
       name: confirm,
-      body: <ConfirmVersionStep {...fields} layer={layer} versions={versions} connectors={connectors} body={body} />,
+      body: (
+        <ConfirmVersionStep
+          {...fields}
+          layer={layer}
+          versions={versions}
+          connectors={connectors}
+          body={body}
+          schedule={schedule}
+        />
+      ),
     },
   ]);
-  for (const step of steps) step.wrong = STEP_OF.some(([at, of]) => of === step.id && refusal?.fieldUnder(at) !== undefined);
+  for (const step of steps) {
+    step.wrong = pointers(draft.repeat).some(([at, of]) => of === step.id && refusal?.fieldUnder(at) !== undefined);
+  }
   return (
     <>
       <PageTop
@@ -193,7 +243,7 @@ function AddVersionWizard({ layer, versions, connectors }: Props) {
         steps={steps}
         at={search.step}
         onStep={toStep}
-        finish={say.finish}
+        finish={draft.repeat ? installation.finishSchedule : say.finish}
         finishing={create.isPending}
         // Once it is asked for, the layer is busy with it.
         action={create.isIdle || create.isError ? actionOf(layer.actions, 'add_version') : undefined}

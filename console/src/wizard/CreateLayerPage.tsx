@@ -12,7 +12,7 @@ import { ProblemAlert } from '../parts/ProblemAlert';
 import { useMay } from '../session/useMay';
 import { words } from '../words';
 import { ConfirmLayerStep } from './ConfirmLayerStep';
-import { LayerDetailsStep, type NewLayerDraft } from './LayerDetailsStep';
+import { LayerDetailsStep, NewVersionFields, type NewLayerDraft } from './LayerDetailsStep';
 import { LeaveGuard } from './LeaveGuard';
 import { OsDiskStep } from './OsDiskStep';
 import { useDraft } from './useDraft';
@@ -100,7 +100,12 @@ export function CreateLayerPage() {
       name: say.details,
       missing: draft.name === '' ? say.enterName : draft.version === '' ? say.enterVersion : undefined,
       wrong: wrong.some(inDetails),
-      body: <LayerDetailsStep {...fields} />,
+      body: (
+        <>
+          <LayerDetailsStep {...fields} />
+          <NewVersionFields {...fields} />
+        </>
+      ),
     },
     {
       id: 'disk',

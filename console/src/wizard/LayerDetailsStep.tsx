@@ -1,4 +1,4 @@
-// Layer Details: the layer's name, and its first version's.
+// Layer Details: what every new layer and its first version are called. Wizards ask for both on one step, or on two.
 import type { Refusal } from '../api/refusal';
 import { TextField } from '../parts/TextField';
 import { words } from '../words';
@@ -38,7 +38,6 @@ export function LayerDetailsStep({ draft, put, refusal, nameHelp }: Props) {
         onChange={(description) => put({ description })}
         error={refusal?.field('/description')}
       />
-      <NewVersionFields draft={draft} put={put} refusal={refusal} />
     </>
   );
 }

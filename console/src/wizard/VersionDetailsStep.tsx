@@ -1,6 +1,5 @@
 // Version Details: what the version is called, what it starts from, how large it may get.
 import { FormGroup, FormSelect, FormSelectOption } from '@patternfly/react-core';
-import type { Refusal } from '../api/refusal';
 import type { Layer, Version } from '../api/wire';
 import { Facts } from '../parts/Facts';
 import { FieldHelp, TextField } from '../parts/TextField';
@@ -12,7 +11,8 @@ const { addVersion: say } = words.wizard;
 export interface StepProps {
   draft: VersionDraft;
   put: (change: Partial<VersionDraft>) => void;
-  refusal?: Refusal;
+  /** What is wrong with the field of this name, if anything is. */
+  wrong: (field: string) => string | undefined;
 }
 
 interface Props extends StepProps {
@@ -20,7 +20,7 @@ interface Props extends StepProps {
   versions: Version[];
 }
 
-export function VersionDetailsStep({ draft, put, refusal, layer, versions }: Props) {
+export function VersionDetailsStep({ draft, put, wrong, layer, versions }: Props) {
   const bases = versions.filter((one) => one.state === 'deployable').toReversed();
   return (
     <>
@@ -31,14 +31,14 @@ export function VersionDetailsStep({ draft, put, refusal, layer, versions }: Pro
         help={say.versionHelp}
         value={draft.name}
         onChange={(name) => put({ name })}
-        error={refusal?.field('/name')}
+        error={wrong('name')}
       />
       <TextField
         paragraph
         label={say.description}
         value={draft.description}
         onChange={(description) => put({ description })}
-        error={refusal?.field('/description')}
+        error={wrong('description')}
       />
       <FormGroup label={say.base} fieldId="base">
         <FormSelect
@@ -55,9 +55,9 @@ export function VersionDetailsStep({ draft, put, refusal, layer, versions }: Pro
             />
           ))}
         </FormSelect>
-        <FieldHelp id="base-help" help={say.baseHelp} error={refusal?.field('/base_version_id')} />
+        <FieldHelp id="base-help" help={say.baseHelp} error={wrong('base_version_id')} />
       </FormGroup>
-      <SizeField value={draft.size} onChange={(size) => put({ size })} error={refusal?.field('/max_layer_size_gib')} />
+      <SizeField value={draft.size} onChange={(size) => put({ size })} error={wrong('max_layer_size_gib')} />
     </>
   );
 }

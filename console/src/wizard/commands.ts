@@ -1,5 +1,5 @@
 // Requests written as what a person could type: the command line, and curl. Pure.
-import type { AddVersion, NewLayer, NewTemplate } from '../api/wire';
+import type { AddVersion, NewLayer, NewSchedule, NewTemplate, Unattended } from '../api/wire';
 
 /** A word of a POSIX shell: quoted when it needs to be. */
 export function word(text: string): string {
@@ -74,8 +74,41 @@ export function templateCommand(body: NewTemplate, { connector, versions }: Name
   ]);
 }
 
-/** `names` also has those of the layer and the base version. */
-export function addVersionCommand(body: AddVersion, names: Names & { layer: string; base?: string }): string {
+/** `files` are the names of what lies beside the script; the command line reads all of them from files. */
+function scriptOptions(unattended: Unattended | null | undefined, files: string[]): (string | false)[] {
+  if (!unattended) return [];
+  return [
+    option('script', unattended.script.name),
+    ...files.map((file) => option('attach', file)),
+    unattended.on_failure === 'discard' && option('on-failure', 'discard'),
+    option('time-limit', unattended.time_limit_minutes),
+  ];
+}
+
+/** As for a version that is added by hand, and when. */
+export function scheduleCommand(body: NewSchedule, names: Names & { layer: string; files: string[] }): string {
+  const { version } = body;
+  return lines(`shale schedule create ${word(body.name)}`, [
+    option('layer', names.layer),
+    option('when', body.when),
+    option('time-zone', body.time_zone),
+    option('version', version.name),
+    option('connector', names.connector),
+    option('disk', version.packaging_disk.file_name),
+    option('format', version.packaging_disk.format),
+    ...versionOptions(version, names),
+    option('size', version.max_layer_size_gib),
+    option('description', version.description),
+    ...scriptOptions(version.unattended, names.files),
+    option('comment', body.comment),
+  ]);
+}
+
+/** `names` also has those of the layer, the base version and the files beside a script. */
+export function addVersionCommand(
+  body: AddVersion,
+  names: Names & { layer: string; base?: string; files?: string[] },
+): string {
   return lines(`shale version add ${word(names.layer)} ${word(body.name)}`, [
     option('connector', names.connector),
     option('disk', body.packaging_disk.file_name),
@@ -84,6 +117,7 @@ export function addVersionCommand(body: AddVersion, names: Names & { layer: stri
     ...versionOptions(body, names),
     option('size', body.max_layer_size_gib),
     option('description', body.description),
+    ...scriptOptions(body.unattended, names.files ?? []),
     option('comment', body.comment),
   ]);
 }

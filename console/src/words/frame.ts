@@ -13,6 +13,7 @@ export const frame = {
   images: 'Images',
   machines: 'Packaging Machines',
   connectors: 'Connectors',
+  schedules: 'Schedules',
   tasks: 'Tasks',
   audit: 'Audit',
   settings: 'Settings',

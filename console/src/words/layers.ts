@@ -9,6 +9,13 @@ export const layers = {
       'A platform layer is what a platform wants in an image: hypervisor tools, provisioning and broker agents, drivers. An image has one at most, and it wins over all else.',
     app: 'An app layer is one application or a few. Each version is what changed while it was installed. The newer layer wins over the older.',
   },
+  keep: 'Keep the newest',
+  keepHelp: 'So many deployable versions stay, and all that something uses. Empty: no version is old.',
+  oldVersions: 'Old versions',
+  becomes: { propose: 'Tell which can be deleted', delete: 'Delete them' },
+  retention: 'Retention',
+  rule: (keep: number, becomes: 'propose' | 'delete') =>
+    `the ${keep} newest stay, and what something uses; older ones are ${becomes === 'delete' ? 'deleted' : 'proposed'}`,
   state: {
     editing: 'Editing',
     finalizable: 'Finalizable',

@@ -15,6 +15,7 @@ export const machines = {
   version: 'Version',
   connector: 'Connector',
   place: 'Where it is',
+  cd: 'Its CD',
   written: 'Written so far',
   ssh: 'SSH on the server',
   task: 'Task',

@@ -144,6 +144,12 @@ pub struct ConnectorKind {
     pub kind: String,
     /// For people.
     pub label: String,
+    /// Whether images can be published to connectors of this kind.
+    #[serde(default)]
+    pub takes_images: bool,
+    /// Whether images can be booted and checked on connectors of this kind.
+    #[serde(default)]
+    pub boots_images: bool,
     /// Its settings, in the order to ask for them.
     pub fields: Vec<ConnectorField>,
 }

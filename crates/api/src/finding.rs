@@ -77,7 +77,7 @@ pub struct FinalizeVersion {
     /// Kept in the audit.
     #[serde(default)]
     pub comment: String,
-    /// Take it even though something is outstanding. For administrators.
+    /// Take it even though something is outstanding. For approvers and administrators.
     #[serde(default)]
     pub anyway: bool,
     /// Why, when it is taken anyway. Kept in the audit and in the task.

@@ -34,6 +34,9 @@ pub struct Image {
     /// Where on the server it was written, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// The connector configuration that it was published to, if it was; that may be gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connector_id: Option<Uuid>,
     /// What was found out while it was made.
     pub report: ImageReport,
     /// The task that publishes it, or did.
@@ -70,6 +73,20 @@ pub struct ImageReport {
     /// Whether it booted, if that was to be checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<BootReport>,
+    /// Where it is on a platform, if it was published to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformReport>,
+}
+
+/// A layered image on a platform: a machine there, off, with the image's name.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PlatformReport {
+    /// The connector configuration's name then.
+    pub connector_name: String,
+    /// Where to find it, for people: pool and storage.
+    pub place: String,
+    /// How it came there, in a sentence.
+    pub text: String,
 }
 
 /// Whether an image booted.
@@ -89,16 +106,37 @@ pub struct BootReport {
 pub struct PublishImage {
     /// Id of the image, made by the client (UUIDv7); repeating the request is safe.
     pub image_id: Uuid,
-    /// Absolute path on the server, of a folder or of a file that does not exist yet. Left out: the image stays in the
-    /// repository, to be downloaded.
+    /// The connector configuration it is published to, if that takes images (`xenserver`), or where it is started (`local`);
+    /// the template's when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector_id: Option<Uuid>,
+    /// Whether it is published to the connector, where that takes images; `true` when left out. It stays in the repository in
+    /// any case, to be downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<bool>,
+    /// Absolute path on the server, of a folder or of a file that does not exist yet, where it is written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Start it once, wait until its guest is up, and report.
     #[serde(default)]
     pub boot_and_check: bool,
-    /// Where it is started: a connector configuration of the kind `local`; the template's when left out.
+    /// Where it is started: a connector configuration of the kind `local`. When left out: `connector_id` if it is one, else the
+    /// only one that there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub connector_id: Option<Uuid>,
+    pub boot_connector_id: Option<Uuid>,
+    /// Kept in the audit.
+    #[serde(default)]
+    pub comment: String,
+}
+
+/// Delete a layered image.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteImage {
+    /// Leave its machine on the platform that it was published to, as the administrator's. Without, it is deleted there, too,
+    /// which is refused while somebody uses it.
+    #[serde(default)]
+    pub keep_machine: bool,
     /// Kept in the audit.
     #[serde(default)]
     pub comment: String,

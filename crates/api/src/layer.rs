@@ -1,6 +1,6 @@
 //! Layers and their versions.
 
-use crate::{Action, Task};
+use crate::{Action, OldVersion, Retention, Task};
 use serde::{Deserialize, Serialize};
 use shale_model::{LayerKind, VersionState};
 use utoipa::ToSchema;
@@ -25,6 +25,11 @@ pub struct Layer {
     pub os_layer_name: Option<String>,
     /// Patterns of what is never in its versions, besides those of Shale (TOML; platform and app layers).
     pub exclusions: String,
+    /// What becomes of its old versions by themselves; nothing where there is no such rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Versions that its retention does not keep, the newest first: proposed, or about to be deleted.
+    pub old_versions: Vec<OldVersion>,
     /// When it was made.
     pub created_at: String,
     /// When it, or one of its versions, last changed.
@@ -69,7 +74,7 @@ pub enum LayerSort {
     CreatedAt,
     /// When they, or one of their versions, last changed.
     UpdatedAt,
-    /// Their names, letters from A to Z in whatever case.
+    /// Their names, letters from A to Z in whatever case, numbers by their value: 9 before 10.
     Name,
     /// How many versions they have.
     VersionCount,
@@ -187,6 +192,9 @@ pub struct EditLayer {
     /// New patterns of what is never in its versions (TOML; platform and app layers).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclusions: Option<String>,
+    /// What becomes of its old versions from now on; with `keep` 0, nothing by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Kept in the audit.
     #[serde(default)]
     pub comment: String,
@@ -285,13 +293,16 @@ pub struct AddVersion {
     pub platform_version_id: Option<Uuid>,
     /// The packaging disk.
     pub packaging_disk: PackagingDisk,
+    /// A script that makes it, in place of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unattended: Option<crate::Unattended>,
     /// Kept in the audit.
     #[serde(default)]
     pub comment: String,
 }
 
 /// The temporary disk that the version is made on.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PackagingDisk {
     /// Required: a file name; the machine is named after it.

@@ -14,8 +14,11 @@ mod layer;
 mod machine;
 mod problem;
 mod repository;
+mod retention;
+mod schedule;
 mod task;
 mod template;
+mod unattended;
 mod upload;
 mod words;
 
@@ -29,7 +32,9 @@ pub use connector::{
     FieldInput, Fix, NewConnector, TryConnector,
 };
 pub use finding::{CheckResult, FinalizeVersion, Finding, MachineCheck, Remedy, Severity};
-pub use image::{BootReport, Image, ImageCreated, ImagePart, ImageReport, PublishImage};
+pub use image::{
+    BootReport, DeleteImage, Image, ImageCreated, ImagePart, ImageReport, PlatformReport, PublishImage,
+};
 pub use layer::{
     AddVersion, Comment, EditLayer, EditVersion, ExportVersion, ImportSource, Layer, LayerCreated,
     LayerSizes, LayerSort, NewLayer, NewVersion, Packaging, PackagingDisk, Version, VersionCreated,
@@ -38,12 +43,15 @@ pub use layer::{
 pub use machine::{Machine, MachineFile, MachineFiles, Power};
 pub use problem::{Code, FieldError, Problem};
 pub use repository::{CheckRepository, CollectGarbage, Doctor, Repository, RepositoryVersion, ServerInfo};
+pub use retention::{OldVersion, OldVersions, PruneVersions, PrunedVersion, PrunedVersions, Retention};
+pub use schedule::{EditSchedule, NewSchedule, RunSchedule, Schedule, ScheduleRun, ScheduledVersion};
 pub use task::{AuditEntry, Event, Needs, Progress, Step, Task, TaskLogEntry};
 
 pub use template::{
     CloneTemplate, EditTemplate, NewTemplate, NewerVersion, Plan, PlanConflict, PlanLayer, PlanPath,
     PlanWarning, Template, TemplateDisk, TemplatePart,
 };
+pub use unattended::{OnFailure, Script, TaskOutput, Unattended};
 pub use upload::{NewUpload, Upload};
 
 pub use shale_model::{ImageState, LayerKind, Role, TemplateState, VersionState};

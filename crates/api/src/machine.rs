@@ -46,6 +46,9 @@ pub struct Machine {
     /// Host and port that lead to the guest's SSH, when the connector forwards it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh: Option<String>,
+    /// How it has its CD, where the platform has more than one way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cd: Option<String>,
     /// Whether its screen can be opened: `/machines/{id}/screen`.
     #[serde(default)]
     #[schema(required = true)]

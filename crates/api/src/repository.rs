@@ -18,16 +18,19 @@ pub struct Repository {
     pub unique_bytes: u64,
     /// What is stored.
     pub stored_bytes: u64,
-    /// By version.
+    /// Stored only for disks that were put together for packaging machines and templates, and are no image: they are made again when
+    /// they are needed, and go by themselves.
+    pub put_together_bytes: u64,
+    /// By version and image.
     pub versions: Vec<RepositoryVersion>,
 }
 
-/// A version's share of the repository.
+/// A version's or image's share of the repository.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryVersion {
-    /// The version.
+    /// The version; of an image, what it was put together as.
     pub id: Uuid,
-    /// `layer / version`, or empty when the catalog does not know it.
+    /// `layer / version`, the image's name, or empty when the catalog does not know it.
     pub name: String,
     /// Data in it.
     pub logical_bytes: u64,

@@ -105,6 +105,9 @@ pub struct Needs {
     /// Why it could not go on, when finalize was tried and refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// The end of what a script printed that did not end well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// What can be done: `finalize`, `finalize_anyway`, `cancel`, `power_on`, …
     pub actions: Vec<String>,
 }

@@ -18,6 +18,24 @@ pub(crate) fn task_state() -> Object {
     )
 }
 
+pub(crate) fn run_outcome() -> Object {
+    one_of(
+        "What became of the run.",
+        &[
+            "refused",
+            "missed",
+            "pending",
+            "running",
+            "action_required",
+            "canceling",
+            "done",
+            "failed",
+            "canceled",
+            "stuck",
+        ],
+    )
+}
+
 pub(crate) fn step_state() -> Object {
     one_of("Where the step is.", &["pending", "running", "waiting", "done", "failed", "undoing", "undone"])
 }
@@ -52,6 +70,7 @@ pub(crate) fn event_kind() -> Object {
             "template",
             "image",
             "machine",
+            "schedule",
             "upload",
             "user",
             "token",

@@ -2,8 +2,8 @@
 
 use crate::terminal::Format;
 use crate::{
-    audit, certificate, connector, events, image, layer, machine, raw, repository, serve, task, template,
-    token, upload, user, version,
+    audit, certificate, connector, events, image, layer, machine, raw, repository, schedule, serve, task,
+    template, token, upload, user, version,
 };
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -58,6 +58,9 @@ pub enum Noun {
     /// Versions: immutable states of a layer
     #[command(subcommand)]
     Version(version::Verb),
+    /// Schedules: versions that scripts make by themselves
+    #[command(subcommand)]
+    Schedule(schedule::Verb),
     /// Image templates: what layered images are made of
     #[command(subcommand)]
     Template(template::Verb),

@@ -3,16 +3,14 @@
 use crate::client::Client;
 use crate::download;
 use crate::failure::{Exit, Outcome};
-use crate::layer::path_on_server;
+use crate::publish::{self, Publish};
 use crate::resolve;
 use crate::table::{Cell, Sheet};
 use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
-use crate::wait::{Waiting, conclude, follow};
 use clap::Subcommand;
 use serde_json::Value;
-use shale_api::{Comment, Image, ImageCreated, PublishImage};
-use uuid::Uuid;
+use shale_api::{DeleteImage, Image};
 
 /// The verbs of `shale image`.
 #[derive(Debug, Subcommand)]
@@ -28,25 +26,8 @@ pub enum Verb {
         /// Name or id
         image: String,
     },
-    /// Publish an image template: its versions become one bootable disk
-    Publish {
-        /// The template's name or id
-        template: String,
-        /// Write it to this folder, or to this file, on the server
-        #[arg(long, value_name = "PATH")]
-        to: Option<String>,
-        /// Start it once, wait until its guest is up, and report
-        #[arg(long)]
-        boot_and_check: bool,
-        /// Where it is started: a connector configuration of the kind local; the template's when left out
-        #[arg(long, value_name = "CONNECTOR", requires = "boot_and_check")]
-        connector: Option<String>,
-        /// Why; kept in the audit
-        #[arg(long, default_value = "")]
-        comment: String,
-        #[command(flatten)]
-        waiting: Waiting,
-    },
+    /// Publish image templates: the versions of each become one bootable disk
+    Publish(Publish),
     /// Download a layered image
     Download {
         /// Name or id
@@ -61,10 +42,13 @@ pub enum Verb {
         #[arg(long)]
         overwrite: bool,
     },
-    /// Delete a layered image; a file that it was written to stays
+    /// Delete a layered image, on its platform, too; a file that it was written to stays
     Delete {
         /// Name or id
         image: String,
+        /// Leave its machine on the platform that it was published to
+        #[arg(long)]
+        keep_machine: bool,
         /// Why; kept in the audit
         #[arg(long, default_value = "")]
         comment: String,
@@ -81,56 +65,31 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
             terminal.list::<Image>(&client.list("/images", &query, None)?)?;
         }
         Verb::Show { image } => terminal.object(&resolve::image(client, &image)?)?,
-        Verb::Publish { template, to, boot_and_check, connector, comment, waiting } => {
-            let id = resolve::template(client, &template)?.id;
-            let connector = connector.map(|text| resolve::connector(client, &text)).transpose()?;
-            let request = PublishImage {
-                image_id: Uuid::now_v7(),
-                path: to.map(|path| path_on_server(client, &path)).transpose()?,
-                boot_and_check,
-                connector_id: connector.map(|connector| connector.id),
-                comment,
-            };
-            return publish(id, &request, client, terminal, waiting);
-        }
+        Verb::Publish(publish) => return publish::run(publish, client, terminal),
         Verb::Download { image, file, format, overwrite } => {
             let image = resolve::image(client, &image)?;
             let path = format!("/images/{}/disk", image.id);
             let format = format.unwrap_or(image.format);
             return download::disk(client, terminal, &path, &format, &file, overwrite);
         }
-        Verb::Delete { image, comment } => {
+        Verb::Delete { image, keep_machine, comment } => {
             let image = resolve::image(client, &image)?;
-            let _: Value = client.delete(&format!("/images/{}", image.id), &Comment { comment })?;
+            let _: Value =
+                client.delete(&format!("/images/{}", image.id), &DeleteImage { keep_machine, comment })?;
             terminal.note(&format!("The layered image '{}' is deleted.", image.name));
         }
     }
     Ok(Exit::Ok)
 }
 
-fn publish(
-    template: Uuid,
-    request: &PublishImage,
-    client: &Client,
-    terminal: &Terminal,
-    waiting: Waiting,
-) -> Outcome {
-    let created: ImageCreated = client.create(&format!("/templates/{template}/publish"), request)?;
-    let (task, exit) = follow(client, terminal, created.task, waiting)?;
-    // After a failed or canceled task the image is gone again: what was asked for is still shown.
-    let image: Image = client.get(&format!("/images/{}", created.image.id)).unwrap_or(created.image);
-    let is_down = image.report.boot.as_ref().is_some_and(|boot| !boot.came_up);
-    let created = ImageCreated { image, task };
-    terminal.answer(&created, &created.image, |created| {
-        created.image.sheet().with("Task", format!("{} ({})", created.task.state, created.task.id))
-    })?;
-    let exit = conclude(client, terminal, &created.task, exit)?;
-    // What was to be checked did not hold, though the image is there.
-    Ok(if is_down && exit == Exit::Ok { Exit::TaskFailed } else { exit })
+/// Where it is besides the repository.
+fn places(image: &Image) -> String {
+    let platform = image.report.platform.as_ref().map(|at| at.connector_name.clone());
+    platform.into_iter().chain(image.path.clone()).collect::<Vec<_>>().join(", ")
 }
 
 impl View for Image {
-    const COLUMNS: &'static [&'static str] = &["NAME", "STATE", "FORMAT", "DISK", "BOOTED", "MADE", "FILE"];
+    const COLUMNS: &'static [&'static str] = &["NAME", "STATE", "FORMAT", "DISK", "BOOTED", "MADE", "WHERE"];
 
     fn id(&self) -> String {
         self.id.to_string()
@@ -149,7 +108,7 @@ impl View for Image {
             units::bytes(self.disk_bytes).into(),
             booted.unwrap_or_default().to_owned().into(),
             units::time(&self.created_at).into(),
-            self.path.clone().unwrap_or_default().into(),
+            places(self).into(),
         ]
     }
 
@@ -166,6 +125,11 @@ impl View for Image {
             .with("Disk", units::bytes(self.disk_bytes))
             .with("Firmware", self.firmware.clone())
             .maybe("File", self.path.clone())
+            .maybe(
+                "Platform",
+                self.report.platform.as_ref().map(|at| format!("{}: {}", at.connector_name, at.place)),
+            )
+            .maybe("Sent", self.report.platform.as_ref().map(|at| at.text.clone()))
             .with("Report", self.report.note.clone())
             .maybe("Conflicts", Some(self.report.conflicts.join("\n")).filter(|text| !text.is_empty()))
             .maybe("Warnings", Some(self.report.warnings.join("\n")).filter(|text| !text.is_empty()))

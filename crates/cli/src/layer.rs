@@ -9,9 +9,10 @@ use crate::terminal::{Terminal, View, actions, word};
 use crate::units;
 use crate::upload;
 use crate::wait::{Waiting, conclude, follow, follow_and_print};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use shale_api::{
-    Comment, EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, NewVersion, Task, Version,
+    Comment, EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, NewVersion, OldVersions,
+    Retention, Task, Version,
 };
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -42,23 +43,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: packaging::Verb,
     },
-    /// Change a layer's name, description or exclusions
-    Edit {
-        /// Name or id
-        layer: String,
-        /// New name
-        #[arg(long)]
-        name: Option<String>,
-        /// New description
-        #[arg(long)]
-        description: Option<String>,
-        /// File with patterns of what is never part of its versions (TOML; platform and app layers)
-        #[arg(long, value_name = "FILE")]
-        exclusions: Option<PathBuf>,
-        /// Why; kept in the audit
-        #[arg(long, default_value = "")]
-        comment: String,
-    },
+    /// Change a layer's name, description, exclusions or retention
+    Edit(Edit),
     /// Delete a layer with all its versions
     Delete {
         /// Name or id
@@ -69,6 +55,40 @@ pub enum Verb {
         #[command(flatten)]
         waiting: Waiting,
     },
+}
+
+/// What `shale layer edit` takes.
+#[derive(Debug, clap::Args)]
+pub struct Edit {
+    /// Name or id
+    layer: String,
+    /// New name
+    #[arg(long)]
+    name: Option<String>,
+    /// New description
+    #[arg(long)]
+    description: Option<String>,
+    /// File with patterns of what is never part of its versions (TOML; platform and app layers)
+    #[arg(long, value_name = "FILE")]
+    exclusions: Option<PathBuf>,
+    /// Retention: so many of the newest versions stay, and all that something uses; 0: no retention
+    #[arg(long, value_name = "NUMBER")]
+    keep: Option<u32>,
+    /// What becomes of versions that the retention does not keep
+    #[arg(long, value_enum)]
+    old_versions: Option<Old>,
+    /// Why; kept in the audit
+    #[arg(long, default_value = "")]
+    comment: String,
+}
+
+/// What becomes of versions that a retention does not keep.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Old {
+    /// They are named with the layer, for you to delete
+    Propose,
+    /// The server deletes them by itself
+    Delete,
 }
 
 /// What `shale layer import` takes.
@@ -115,14 +135,10 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         Verb::Import(import) => return run_import(import, client, terminal),
         Verb::App { verb } => return packaging::run(LayerKind::App, verb, client, terminal),
         Verb::Platform { verb } => return packaging::run(LayerKind::Platform, verb, client, terminal),
-        Verb::Edit { layer, name, description, exclusions, comment } => {
-            if name.is_none() && description.is_none() && exclusions.is_none() {
-                return Err(Failure::usage("Nothing to change: give --name, --description or --exclusions."));
-            }
-            let exclusions = exclusions.map(|path| packaging::patterns(&path)).transpose()?;
-            let id = resolve::layer(client, &layer)?.id;
-            let edit = EditLayer { name, description, exclusions, comment };
-            terminal.object::<Layer>(&client.patch(&format!("/layers/{id}"), &edit)?)?;
+        Verb::Edit(edit) => {
+            let layer = resolve::layer(client, &edit.layer)?;
+            let edited = client.patch(&format!("/layers/{}", layer.id), &changes(edit, &layer)?)?;
+            terminal.object::<Layer>(&edited)?;
         }
         Verb::Delete { layer, comment, waiting } => {
             let id = resolve::layer(client, &layer)?.id;
@@ -131,6 +147,34 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
         }
     }
     Ok(Exit::Ok)
+}
+
+fn changes(edit: Edit, layer: &Layer) -> Result<EditLayer, Failure> {
+    let has_rule = edit.keep.is_some() || edit.old_versions.is_some();
+    if edit.name.is_none() && edit.description.is_none() && edit.exclusions.is_none() && !has_rule {
+        let text = "Nothing to change: give --name, --description, --exclusions, --keep or --old-versions.";
+        return Err(Failure::usage(text));
+    }
+    let before = layer.retention;
+    let retention = match edit.keep.or(before.map(|rule| rule.keep)).filter(|_| has_rule) {
+        None if has_rule => return Err(Failure::usage("Give --keep, too: the layer has no retention yet.")),
+        None => None,
+        Some(keep) => {
+            let old_versions = match edit.old_versions {
+                Some(Old::Propose) => OldVersions::Propose,
+                Some(Old::Delete) => OldVersions::Delete,
+                None => before.map(|rule| rule.old_versions).unwrap_or_default(),
+            };
+            Some(Retention { keep, old_versions })
+        }
+    };
+    Ok(EditLayer {
+        name: edit.name,
+        description: edit.description,
+        exclusions: edit.exclusions.map(|path| packaging::patterns(&path)).transpose()?,
+        retention,
+        comment: edit.comment,
+    })
 }
 
 fn show(layer: &Layer, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
@@ -241,5 +285,21 @@ fn sheet(layer: &Layer) -> Sheet {
         .with("Description", layer.description.clone())
         .with("Made", units::time(&layer.created_at))
         .with("Changed", units::time(&layer.updated_at))
+        .maybe("Retention", layer.retention.map(retention))
+        .maybe("Old versions", old_versions(layer))
         .maybe("At work", layer.task_id.map(|id| format!("task {id}")))
+}
+
+fn retention(rule: Retention) -> String {
+    let fate = match rule.old_versions {
+        OldVersions::Propose => "proposed",
+        OldVersions::Delete => "deleted",
+    };
+    format!("the {} newest stay, and what something uses; older ones are {fate}", rule.keep)
+}
+
+/// What its retention does not keep.
+fn old_versions(layer: &Layer) -> Option<String> {
+    let names: Vec<&str> = layer.old_versions.iter().map(|version| version.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }

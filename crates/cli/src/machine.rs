@@ -48,7 +48,7 @@ pub enum Verb {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Check what is outstanding on the disk of a machine that is off
+    /// Check what is outstanding in a machine: on its disk; while it runs, what Shutdown For Finalize found there last
     Check {
         #[command(flatten)]
         machine: MachineRef,
@@ -252,7 +252,7 @@ fn fresh<'a>(before: &str, now: &'a str) -> &'a str {
 }
 
 /// The guest wrote this: on a terminal its control sequences are left out.
-fn for_screen(text: &str) -> String {
+pub fn for_screen(text: &str) -> String {
     if std::io::stdout().is_terminal() {
         anstream::adapter::strip_str(text).to_string()
     } else {
@@ -308,6 +308,7 @@ impl View for Machine {
             .with("Version", self.version_name.clone())
             .with("Connector", self.connector_name.clone())
             .with("Place", self.place.clone())
+            .maybe("CD", self.cd.clone())
             .maybe("SSH", self.ssh.clone())
             .maybe("Screen (VNC)", self.vnc_socket.clone())
             .maybe("Serial log", self.serial_log.clone())

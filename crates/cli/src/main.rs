@@ -31,9 +31,11 @@ mod packaging;
 mod password;
 mod platform;
 mod progress;
+mod publish;
 mod raw;
 mod repository;
 mod resolve;
+mod schedule;
 mod serve;
 mod sse;
 mod table;
@@ -41,6 +43,7 @@ mod task;
 mod template;
 mod terminal;
 mod token;
+mod unattended;
 mod units;
 #[cfg(unix)]
 mod unix;
@@ -81,6 +84,7 @@ fn run(args: Args) -> Outcome {
     match args.noun {
         Noun::Layer(verb) => layer::run(verb, &client, &terminal),
         Noun::Version(verb) => version::run(verb, &client, &terminal),
+        Noun::Schedule(verb) => schedule::run(verb, &client, &terminal),
         Noun::Template(verb) => template::run(verb, &client, &terminal),
         Noun::Image(verb) => image::run(verb, &client, &terminal),
         Noun::Machine(verb) => machine::run(verb, &client, &terminal),

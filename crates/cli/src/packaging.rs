@@ -76,21 +76,12 @@ pub fn patterns(path: &Path) -> Result<String, Failure> {
 }
 
 fn request(kind: LayerKind, create: &Create, client: &Client) -> Result<NewLayer, Failure> {
-    let version = |text: &String, kind| Ok::<_, Failure>(resolve::version_of(client, text, kind)?.id);
     let packaging = Packaging {
-        os_version_id: version(&create.os, LayerKind::Os)?,
+        os_version_id: resolve::version_of(client, &create.os, LayerKind::Os)?.id,
         connector_id: resolve::connector(client, &create.connector)?.id,
         max_layer_size_gib: create.size,
-        platform_version_id: create
-            .platform
-            .as_ref()
-            .map(|text| version(text, LayerKind::Platform))
-            .transpose()?,
-        prerequisite_version_ids: create
-            .prerequisites
-            .iter()
-            .map(|text| version(text, LayerKind::App))
-            .collect::<Result<_, _>>()?,
+        platform_version_id: resolve::wanted(client, create.platform.as_deref(), LayerKind::Platform)?,
+        prerequisite_version_ids: resolve::apps(client, &create.prerequisites)?,
         packaging_disk: PackagingDisk { file_name: create.disk.clone(), format: create.format.clone() },
     };
     let exclusions = create.exclusions.as_deref().map(patterns);

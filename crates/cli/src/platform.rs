@@ -132,8 +132,18 @@ pub fn known(client: &Client, name: &str) -> Result<ConnectorKind, Failure> {
     })
 }
 
+/// What layered images have to do with connectors of a kind.
+fn images(kind: &ConnectorKind) -> &'static str {
+    match (kind.takes_images, kind.boots_images) {
+        (true, true) => "published, booted and checked",
+        (true, false) => "published",
+        (false, true) => "booted and checked",
+        (false, false) => "",
+    }
+}
+
 impl View for ConnectorKind {
-    const COLUMNS: &'static [&'static str] = &["KIND", "PLATFORM", "MUST BE SET"];
+    const COLUMNS: &'static [&'static str] = &["KIND", "PLATFORM", "IMAGES", "MUST BE SET"];
 
     fn id(&self) -> String {
         self.kind.clone()
@@ -146,7 +156,7 @@ impl View for ConnectorKind {
     fn row(&self) -> Vec<Cell> {
         let required = self.fields.iter().filter(|field| field.required).map(|field| field.name.as_str());
         let required = required.collect::<Vec<_>>().join(" ");
-        vec![self.kind.clone().into(), self.label.clone().into(), required.into()]
+        vec![self.kind.clone().into(), self.label.clone().into(), images(self).into(), required.into()]
     }
 
     fn sheet(&self) -> Sheet {
@@ -167,6 +177,7 @@ impl View for ConnectorKind {
         Sheet::default()
             .with("Kind", self.kind.clone())
             .with("Platform", self.label.clone())
+            .with("Images", images(self))
             .part("Settings", table)
     }
 }
@@ -218,7 +229,13 @@ mod tests {
             ("template", FieldInput::Found),
         ];
         let fields = fields.map(|(name, input)| field(name, input)).to_vec();
-        let kind = ConnectorKind { kind: "pool".into(), label: "Pool".into(), fields };
+        let kind = ConnectorKind {
+            kind: "pool".into(),
+            label: "Pool".into(),
+            takes_images: true,
+            boots_images: false,
+            fields,
+        };
         let set = || {
             [("password", "12345"), ("memory_mib", "4096"), ("template", "2019"), ("other", "true")]
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! [2/4] Store the blocks  ▕██████████▌         ▏ 1.5 GiB of 3.0 GiB, 210 MiB/s, 7 s left
+//!
+//! desk: [2/7] compose     ▕██████████▌         ▏ 1.5 GiB of 3.0 GiB                     of several, each with its name
+//! lab: [1/7] reserve      ▕                    ▏
 //! ```
 
 use crate::table::printable;
 use crate::units;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shale_api::{Progress, Task};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -18,13 +21,22 @@ pub struct Display {
     seen: Vec<String>,
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// What every line begins with: which of several tasks it is.
+    name: String,
 }
 
 impl Display {
     /// Nothing is shown when `quiet`.
     pub fn new(quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(bar);
-        Self { seen: Vec::new(), bar, quiet }
+        Self { seen: Vec::new(), bar, quiet, name: String::new() }
+    }
+
+    /// One of several that are shown at once.
+    pub fn among(bars: &MultiProgress, name: String, quiet: bool) -> Self {
+        let alone = Self::new(quiet);
+        let name = format!("{}: ", printable(&name));
+        Self { bar: alone.bar.map(|bar| bars.add(bar)), name, ..alone }
     }
 
     /// Shows the task as it is now.
@@ -41,7 +53,7 @@ impl Display {
         if let Some(bar) = &self.bar {
             let (step, total) = (current(task), task.steps.len());
             bar.set_prefix(step.map_or(String::new(), |i| {
-                format!("[{}/{total}] {}", i + 1, printable(&task.steps[i].name))
+                format!("{}[{}/{total}] {}", self.name, i + 1, printable(&task.steps[i].name))
             }));
             let progress = task.progress.clone().unwrap_or_default();
             bar.set_length(progress.total_bytes.unwrap_or(0).max(1));
@@ -52,6 +64,7 @@ impl Display {
 
     /// A line above the bar.
     pub fn line(&self, text: &str) {
+        let text = format!("{}{text}", self.name);
         match &self.bar {
             Some(bar) => bar.println(text),
             // Nothing is lost when there is nobody to read it.

@@ -99,6 +99,7 @@ fn stats(repository: &Repository) -> Sheet {
         .with("Data of all versions", units::bytes(repository.logical_bytes))
         .with("Different data", units::bytes(repository.unique_bytes))
         .with("Stored", format!("{}{}", units::bytes(repository.stored_bytes), share(repository)))
+        .with("Put together, no image", units::bytes(repository.put_together_bytes))
         .part("Versions", versions)
 }
 
@@ -132,11 +133,12 @@ mod tests {
             logical_bytes: 0,
             unique_bytes: 0,
             stored_bytes: 0,
+            put_together_bytes: 0,
             versions: Vec::new(),
         };
-        assert!(stats(&repository).render(false).ends_with("Stored:                0 B\n"));
+        assert!(stats(&repository).render(false).contains("Stored:                  0 B\n"));
         repository.logical_bytes = 4 << 30;
         repository.stored_bytes = 1 << 30;
-        assert!(stats(&repository).render(false).ends_with("1.0 GiB (25.0 % of the data)\n"));
+        assert!(stats(&repository).render(false).contains("1.0 GiB (25.0 % of the data)\n"));
     }
 }

@@ -82,6 +82,16 @@ pub fn version_of(client: &Client, text: &str, kind: LayerKind) -> Result<Versio
     }
 }
 
+/// The ids of versions of app layers.
+pub fn apps(client: &Client, texts: &[String]) -> Result<Vec<Uuid>, Failure> {
+    texts.iter().map(|text| version_of(client, text, LayerKind::App).map(|app| app.id)).collect()
+}
+
+/// The id of a version of a layer of this kind, if one is wanted.
+pub fn wanted(client: &Client, text: Option<&str>, kind: LayerKind) -> Result<Option<Uuid>, Failure> {
+    text.map(|text| version_of(client, text, kind).map(|version| version.id)).transpose()
+}
+
 /// A machine: its name or id, or `LAYER VERSION` of the version that is made in it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct MachineRef {

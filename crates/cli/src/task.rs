@@ -5,6 +5,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::needs;
 use crate::table::{Cell, Sheet, Table};
 use crate::terminal::{Terminal, View, actions};
+use crate::unattended;
 use crate::units;
 use crate::wait::{Waiting, conclude, exit_of, follow, follow_and_print};
 use clap::Subcommand;
@@ -64,6 +65,14 @@ pub enum Verb {
         /// The task's id
         task: Uuid,
     },
+    /// Print what a task's script printed
+    Output {
+        /// The task's id
+        task: Uuid,
+        /// Go on printing until the task ends
+        #[arg(short, long)]
+        follow: bool,
+    },
 }
 
 /// Carries out a verb.
@@ -93,6 +102,7 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
             return follow_and_print(client, terminal, task, waiting);
         }
         Verb::Cancel { task, comment, waiting } => return cancel(task, comment, waiting, client, terminal),
+        Verb::Output { task, follow } => unattended::print(task, follow, client, terminal)?,
         Verb::Log { task } => {
             terminal.list::<TaskLogEntry>(&client.list(&format!("/tasks/{task}/log"), &[], None)?)?;
         }
@@ -171,6 +181,7 @@ impl View for Task {
             .with("State", Cell::state(self.state.clone()))
             .maybe("Instruction", needs.map(|needs| needs.text.clone()))
             .maybe("Problem", needs.and_then(|needs| needs.problem.clone()))
+            .maybe("Output", needs.and_then(|needs| needs.output.clone()))
             .maybe("Error", self.error.clone())
             .maybe("Result", result_line(self))
             .with("Asked by", self.created_by.clone())
@@ -256,6 +267,7 @@ mod tests {
             text: "Power on 'd-1'.".into(),
             machine_id: None,
             problem: None,
+            output: None,
             actions: vec!["finalize".into()],
         });
         task.actions = vec![

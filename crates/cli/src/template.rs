@@ -41,7 +41,7 @@ pub enum Verb {
         connector: Option<String>,
         #[command(flatten)]
         disk: Disk,
-        /// Take out what makes a machine itself: its id, its keys
+        /// Take out what makes a machine itself: its id, its keys (Windows: by Sysprep)
         #[arg(long)]
         generalize: bool,
         /// Its description
@@ -140,7 +140,7 @@ pub struct Edit {
     no_connector: bool,
     #[command(flatten)]
     disk: Disk,
-    /// Whether what makes a machine itself is taken out: none, generalize
+    /// Whether what makes a machine itself is taken out (Windows: by Sysprep): none, generalize
     #[arg(long)]
     generalize: Option<String>,
     /// Why; kept in the audit
@@ -159,8 +159,8 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
                 name,
                 description,
                 os_version_id: version_of(client, &os, LayerKind::Os)?.id,
-                app_version_ids: apps(client, &app)?,
-                platform_version_id: optional(client, platform)?,
+                app_version_ids: resolve::apps(client, &app)?,
+                platform_version_id: resolve::wanted(client, platform.as_deref(), LayerKind::Platform)?,
                 connector_id: connector
                     .map(|text| resolve::connector(client, &text).map(|found| found.id))
                     .transpose()?,
@@ -216,16 +216,13 @@ impl Disk {
 
 fn run_edit(edit: Edit, client: &Client, terminal: &Terminal) -> Result<(), Failure> {
     let template = resolve::template(client, &edit.template)?;
-    let apps = apps(client, &edit.app)?;
-    let platform = optional(client, edit.platform)?;
+    let apps = resolve::apps(client, &edit.app)?;
+    let platform = resolve::wanted(client, edit.platform.as_deref(), LayerKind::Platform)?;
     let connector = edit.connector.map(|text| resolve::connector(client, &text)).transpose()?;
     let request = EditTemplate {
         name: edit.name,
         description: edit.description,
-        os_version_id: edit
-            .os
-            .map(|text| version_of(client, &text, LayerKind::Os).map(|os| os.id))
-            .transpose()?,
+        os_version_id: resolve::wanted(client, edit.os.as_deref(), LayerKind::Os)?,
         app_version_ids: (edit.no_apps || !apps.is_empty()).then_some(apps),
         platform_version_id: (edit.no_platform || platform.is_some()).then_some(platform),
         connector_id: (edit.no_connector || connector.is_some())
@@ -235,16 +232,6 @@ fn run_edit(edit: Edit, client: &Client, terminal: &Terminal) -> Result<(), Fail
         comment: edit.comment,
     };
     terminal.object::<Template>(&client.patch(&format!("/templates/{}", template.id), &request)?)
-}
-
-/// Versions of app layers.
-fn apps(client: &Client, texts: &[String]) -> Result<Vec<Uuid>, Failure> {
-    texts.iter().map(|text| version_of(client, text, LayerKind::App).map(|app| app.id)).collect()
-}
-
-/// A version of a platform layer, if one is wanted.
-fn optional(client: &Client, text: Option<String>) -> Result<Option<Uuid>, Failure> {
-    text.map(|text| version_of(client, &text, LayerKind::Platform).map(|platform| platform.id)).transpose()
 }
 
 fn part(part: &TemplatePart) -> String {

@@ -19,6 +19,8 @@ pub enum RoleName {
     Reader,
     /// Make layers and versions, too
     Editor,
+    /// Finalize a version although something is outstanding in its machine, too
+    Approver,
     /// Everything
     Administrator,
 }
@@ -28,6 +30,7 @@ impl From<RoleName> for Role {
         match name {
             RoleName::Reader => Self::Reader,
             RoleName::Editor => Self::Editor,
+            RoleName::Approver => Self::Approver,
             RoleName::Administrator => Self::Administrator,
         }
     }

@@ -7,13 +7,14 @@ use crate::layer::path_on_server;
 use crate::resolve::{self, VersionRef};
 use crate::table::{Cell, Sheet};
 use crate::terminal::{Terminal, View, actions, word};
+use crate::unattended::Script;
 use crate::units;
 use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use serde_json::json;
 use shale_api::{
     AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, LayerKind, Machine, PackagingDisk,
-    Task, Version, VersionCreated,
+    PruneVersions, PrunedVersion, PrunedVersions, Task, Version, VersionCreated,
 };
 use uuid::Uuid;
 
@@ -31,7 +32,7 @@ pub enum Verb {
         version: VersionRef,
     },
     /// Add a version: set up a packaging machine to make it in
-    Add(Add),
+    Add(Box<Add>),
     /// Take what changed in the packaging machine, make it the version, delete the machine
     Finalize {
         #[command(flatten)]
@@ -39,7 +40,7 @@ pub enum Verb {
         /// Why; kept in the audit
         #[arg(long, default_value = "")]
         comment: String,
-        /// Take it although something is outstanding in the machine; for administrators
+        /// Take it although something is outstanding in the machine; for approvers
         #[arg(long, requires = "reason")]
         anyway: bool,
         /// Why it is taken anyway; kept in the audit
@@ -61,6 +62,22 @@ pub enum Verb {
         /// Why; kept in the audit
         #[arg(long, default_value = "")]
         comment: String,
+    },
+    /// Tell which old versions of a layer can go, or delete them
+    Prune {
+        /// Name or id
+        layer: String,
+        /// So many of the newest stay, and all that something uses; what the layer's retention says when left out
+        #[arg(long, value_name = "NUMBER")]
+        keep: Option<u32>,
+        /// Delete them; else they are only told
+        #[arg(long)]
+        delete: bool,
+        /// Why; kept in the audit
+        #[arg(long, default_value = "")]
+        comment: String,
+        #[command(flatten)]
+        waiting: Waiting,
     },
     /// Delete a version that nothing uses
     Delete {
@@ -121,6 +138,8 @@ pub struct Add {
     #[arg(long, default_value = "")]
     comment: String,
     #[command(flatten)]
+    unattended: Script,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -153,7 +172,7 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
             terminal.list::<Version>(&client.list(&format!("/layers/{id}/versions"), &[], None)?)?;
         }
         Verb::Show { version } => terminal.object(&version.find(client)?)?,
-        Verb::Add(add) => return run_add(add, client, terminal),
+        Verb::Add(add) => return run_add(*add, client, terminal),
         Verb::Finalize { version, comment, anyway, reason, waiting } => {
             let id = version.find(client)?.id;
             let wanted = FinalizeVersion { comment, anyway, reason: reason.unwrap_or_default() };
@@ -173,6 +192,17 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
             let task: Task = client.delete(&format!("/versions/{id}"), &Comment { comment })?;
             return follow_and_print(client, terminal, task, waiting);
         }
+        Verb::Prune { layer, keep, delete, comment, waiting } => {
+            let id = resolve::layer(client, &layer)?.id;
+            let order = PruneVersions { keep, delete, comment };
+            let pruned: PrunedVersions = client.post(&format!("/layers/{id}/prune"), &order)?;
+            if let Some(task) = pruned.task {
+                return follow_and_print(client, terminal, task, waiting);
+            }
+            terminal.list(&pruned.versions)?;
+            let added = units::bytes(pruned.freed_bytes);
+            terminal.note(&format!("Those that go added {added} to the repository."));
+        }
         Verb::Verify { version, waiting } => {
             let id = version.find(client)?.id;
             let task: Task = client.post(&format!("/versions/{id}/verify"), &json!({}))?;
@@ -186,9 +216,7 @@ pub fn run(verb: Verb, client: &Client, terminal: &Terminal) -> Outcome {
 fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
     let layer = resolve::layer(client, &add.layer)?;
     let base = add.base.map(|base| resolve::version(client, &layer, &base)).transpose()?;
-    let version = |text: &str, kind| Ok::<_, Failure>(resolve::version_of(client, text, kind)?.id);
-    let prerequisites = add.prerequisites.iter().map(|text| version(text, LayerKind::App));
-    let prerequisites = prerequisites.collect::<Result<Vec<_>, _>>()?;
+    let prerequisites = resolve::apps(client, &add.prerequisites)?;
     let request = AddVersion {
         id: Uuid::now_v7(),
         name: add.name,
@@ -196,10 +224,11 @@ fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
         max_layer_size_gib: add.size,
         base_version_id: base.map(|version| version.id),
         connector_id: resolve::connector(client, &add.connector)?.id,
-        os_version_id: add.os.map(|text| version(&text, LayerKind::Os)).transpose()?,
-        platform_version_id: add.platform.map(|text| version(&text, LayerKind::Platform)).transpose()?,
+        os_version_id: resolve::wanted(client, add.os.as_deref(), LayerKind::Os)?,
+        platform_version_id: resolve::wanted(client, add.platform.as_deref(), LayerKind::Platform)?,
         prerequisite_version_ids: if prerequisites.is_empty() { None } else { Some(prerequisites) },
         packaging_disk: PackagingDisk { file_name: add.disk, format: add.format },
+        unattended: add.unattended.sent(client, terminal, None)?,
         comment: add.comment,
     };
     let created: VersionCreated = client.create(&format!("/layers/{}/versions", layer.id), &request)?;
@@ -235,6 +264,31 @@ fn run_export(export: Export, client: &Client, terminal: &Terminal) -> Outcome {
     };
     let task: Task = client.post(&format!("/versions/{id}/export"), &request)?;
     follow_and_print(client, terminal, task, export.waiting)
+}
+
+impl View for PrunedVersion {
+    const COLUMNS: &'static [&'static str] = &["VERSION", "GOES", "ADDED", "WHY"];
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn row(&self) -> Vec<Cell> {
+        vec![
+            self.name.clone().into(),
+            if self.goes { "yes" } else { "no" }.to_owned().into(),
+            units::bytes(self.added_bytes).into(),
+            self.reason.clone().into(),
+        ]
+    }
+
+    fn sheet(&self) -> Sheet {
+        Sheet::default().with("Version", self.name.clone()).with("Why", self.reason.clone())
+    }
 }
 
 impl View for Version {

@@ -16,6 +16,7 @@ use crate::interrupt::{Leaves, guard};
 use crate::needs;
 use crate::progress::Display;
 use crate::terminal::Terminal;
+use indicatif::MultiProgress;
 use shale_api::Task;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -49,6 +50,14 @@ impl Waiting {
     }
 }
 
+/// A task that is waited for, and how it is shown.
+#[derive(Debug)]
+pub struct Followed {
+    /// The task, as it was when it was last asked for.
+    pub task: Task,
+    display: Display,
+}
+
 /// Waits for `task` as `waiting` says. Returns it as it is then, with the exit code that belongs to its state.
 pub fn follow(
     client: &Client,
@@ -56,50 +65,99 @@ pub fn follow(
     task: Task,
     waiting: Waiting,
 ) -> Result<(Task, Exit), Failure> {
-    if !waiting.wanted() {
-        return Ok((task, Exit::Ok));
-    }
     let _guard = guard(Leaves::Task(format!("The task goes on; watch it with: {}", watch(client, &task))));
-    let mut display = Display::new(terminal.quiet);
-    let ended = until_it_stops(client, task, waiting.deadline(), &mut display);
-    display.clear();
-    ended
+    let mut alone = [Followed { task, display: Display::new(terminal.quiet) }];
+    until_they_stop(client, &mut alone, waiting)?;
+    let [Followed { task, .. }] = alone;
+    let exit = exit_after(&task, waiting);
+    Ok((task, exit))
+}
+
+/// Waits for several tasks at once, each with the name that its lines begin with. Returns them in the same order.
+pub fn follow_all(
+    client: &Client,
+    terminal: &Terminal,
+    tasks: Vec<(String, Task)>,
+    waiting: Waiting,
+) -> Result<Vec<(Task, Exit)>, Failure> {
+    let open = client.command("task list --state open");
+    let _guard = guard(Leaves::Task(format!("The tasks go on; see them with: {open}")));
+    let bars = MultiProgress::new();
+    let followed = |(name, task)| Followed { task, display: Display::among(&bars, name, terminal.quiet) };
+    let mut all: Vec<Followed> = tasks.into_iter().map(followed).collect();
+    until_they_stop(client, &mut all, waiting)?;
+    Ok(all
+        .into_iter()
+        .map(|Followed { task, .. }| {
+            let exit = exit_after(&task, waiting);
+            (task, exit)
+        })
+        .collect())
 }
 
 fn watch(client: &Client, task: &Task) -> String {
     client.command(&format!("task watch {}", task.id))
 }
 
-fn until_it_stops(
-    client: &Client,
-    mut task: Task,
-    deadline: Option<Instant>,
-    display: &mut Display,
-) -> Result<(Task, Exit), Failure> {
+/// The exit code after a task was waited for, or was not to be.
+fn exit_after(task: &Task, waiting: Waiting) -> Exit {
+    let open = if waiting.wanted() { Exit::TimedOut } else { Exit::Ok };
+    exit_of(task).filter(|_| waiting.wanted()).unwrap_or(open)
+}
+
+/// Shows the tasks until none goes on, or the time is over.
+fn until_they_stop(client: &Client, all: &mut [Followed], waiting: Waiting) -> Result<(), Failure> {
+    if !waiting.wanted() {
+        return Ok(());
+    }
+    let stopped = rounds(client, all, waiting.deadline());
+    for one in all {
+        one.display.clear();
+    }
+    stopped
+}
+
+/// Asks for those that go on, round after round: the server holds its answer for the first, and tells the others at once.
+fn rounds(client: &Client, all: &mut [Followed], deadline: Option<Instant>) -> Result<(), Failure> {
     let mut away_since: Option<Instant> = None;
+    for one in all.iter_mut() {
+        one.display.update(&one.task);
+    }
     loop {
-        display.update(&task);
-        if let Some(exit) = exit_of(&task) {
-            return Ok((task, exit));
+        let mut open = all.iter_mut().filter(|one| exit_of(&one.task).is_none()).peekable();
+        if open.peek().is_none() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(());
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Ok((task, Exit::TimedOut));
-        }
-        match client.get(&with_query(&format!("/tasks/{}", task.id), &[("wait", "1")])) {
-            Ok(newer) => {
-                task = newer;
-                away_since = None;
-            }
-            Err(failure) if failure.unreachable && away_since.is_none_or(|since| since.elapsed() < AWAY) => {
-                if away_since.is_none() {
-                    away_since = Some(Instant::now());
-                    display.line("The server does not answer; trying again for a minute.");
-                }
-                sleep(Duration::from_millis(500));
-            }
-            Err(failure) => return Err(failure),
+        for (at, one) in open.enumerate() {
+            let hold = if at == 0 { "1" } else { "0" };
+            ask(client, one, hold, &mut away_since)?;
         }
     }
+}
+
+/// Asks once how a task is, the server holding the answer for `hold` seconds; a server that is away is given its time.
+fn ask(
+    client: &Client,
+    one: &mut Followed,
+    hold: &str,
+    away_since: &mut Option<Instant>,
+) -> Result<(), Failure> {
+    match client.get(&with_query(&format!("/tasks/{}", one.task.id), &[("wait", hold)])) {
+        Ok(newer) => {
+            one.task = newer;
+            one.display.update(&one.task);
+            *away_since = None;
+        }
+        Err(failure) if failure.unreachable && away_since.is_none_or(|since| since.elapsed() < AWAY) => {
+            if away_since.is_none() {
+                *away_since = Some(Instant::now());
+                one.display.line("The server does not answer; trying again for a minute.");
+            }
+            sleep(Duration::from_millis(500));
+        }
+        Err(failure) => return Err(failure),
+    }
+    Ok(())
 }
 
 /// The exit code of a task that has stopped, for now or for ever.

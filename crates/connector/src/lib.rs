@@ -25,7 +25,8 @@ use std::time::Duration;
 pub use error::{Error, ErrorKind, Result};
 pub use field::{Choice, Field, Input};
 pub use machine::{
-    Changes, Check, Firmware, Fix, MachineSpec, Observed, Origin, Outcome, Power, ServeCommand, Tag,
+    Changes, Check, Firmware, Fix, MachineSpec, Observed, Origin, Outcome, Power, Published, ServeCommand,
+    Tag,
 };
 use shale_disk::Watch;
 
@@ -57,6 +58,11 @@ pub trait Connector: Send + Sync {
         true
     }
 
+    /// Whether machines have a second serial port that can be read here while they run: see [`Observed::port_log`].
+    fn has_port(&self) -> bool {
+        false
+    }
+
     /// Makes sure that the machine runs; one that is paused goes on.
     fn power_on(&self, tag: &Tag) -> Result<()>;
 
@@ -76,8 +82,8 @@ pub trait Connector: Send + Sync {
     /// Puts a CD image (ISO 9660) into the machine's drive in place of what is in it, or takes that out. The guest sees it
     /// at once when the machine is on, and finds it again when it is powered on later. `image` is read, or linked to,
     /// before this returns. What the machine has in its drive goes with it.
-    fn set_cd(&self, tag: &Tag, image: Option<&Path>) -> Result<()> {
-        let _ = (tag, image);
+    fn set_cd(&self, tag: &Tag, image: Option<&Path>, watch: Watch) -> Result<()> {
+        let _ = (tag, image, watch);
         let what = format!("connectors of the kind {} cannot give a machine a CD yet", self.kind());
         Err(Error::new(ErrorKind::Unsupported, what))
     }
@@ -94,6 +100,21 @@ pub trait Connector: Send + Sync {
     fn await_change(&self, patience: Duration) -> Result<()> {
         std::thread::sleep(patience);
         Ok(())
+    }
+
+    /// Makes sure that an image is on the platform: a machine, off, with the origin's disk, and nothing that is only there to
+    /// take its changes. Once it is whole it is the administrator's: [`Connector::inventory`] tells no longer of it, and it stays
+    /// until [`Connector::remove`]. Answers how it was made, in a sentence for people. Only where [`takes_images`] says so.
+    fn publish(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<Published> {
+        let _ = (tag, spec, origin, watch);
+        Err(no_images(self.kind()))
+    }
+
+    /// Why a published image should not be removed unasked: what somebody did with it on the platform since, in a sentence for
+    /// people. `None`: it is as it was published, or not there.
+    fn claimed(&self, tag: &Tag) -> Result<Option<String>> {
+        let _ = tag;
+        Ok(None)
     }
 
     /// Ends what connects us with the platform, such as a session: the configuration is deleted or changed, settings
@@ -119,6 +140,31 @@ pub fn label(kind: &str) -> &'static str {
         "xenserver" => "XenServer, XCP-ng",
         _ => "?",
     }
+}
+
+/// Whether images can be published to connectors of a kind: see [`Connector::publish`].
+pub fn takes_images(kind: &str) -> bool {
+    kind == "xenserver"
+}
+
+/// Makes a connector of a kind in the folder `to`, which is only tried, find on its platform what the one in the folder `from` made.
+pub fn lend_owner(kind: &str, from: &Path, to: &Path) -> Result<()> {
+    match kind {
+        "xenserver" => xenserver::lend_owner(from, to),
+        _ => Ok(()),
+    }
+}
+
+/// Whether images can be started on connectors of a kind to see that they boot: only on this host a guest's ports and its serial
+/// port can be watched.
+pub fn boots_images(kind: &str) -> bool {
+    kind == "local"
+}
+
+fn no_images(kind: &str) -> Error {
+    let what =
+        format!("a connector of the kind {kind} takes no images; write them to a folder, or download them");
+    Error::new(ErrorKind::Unsupported, what)
 }
 
 /// Settings that say to whom a kind's secrets are told: where they change, the secrets must be given anew.

@@ -85,6 +85,15 @@ pub struct Changes {
     pub how: String,
 }
 
+/// An image on a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// How it came there, in a sentence for people.
+    pub how: String,
+    /// Where to find it, for people: pool and storage.
+    pub place: String,
+}
+
 /// A command that serves the origin by NBD on a unix socket until it is killed. `--socket PATH` is appended; the
 /// process must keep `PATH` as an argument of its own, since it is found by it, and serve the export named "".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,12 +156,16 @@ pub struct Observed {
     pub vnc_socket: Option<PathBuf>,
     /// File with all it wrote to its first serial port, over all its starts.
     pub serial_log: Option<PathBuf>,
+    /// File with all that was written to its second serial port, over all its starts.
+    pub port_log: Option<PathBuf>,
     /// Address on this host that leads to the guest's port 22, while it is on and forwarding is configured.
     pub ssh: Option<SocketAddr>,
     /// Process on this host that is the machine, while it is on.
     pub pid: Option<u32>,
     /// Bytes that its changes take on the platform's storage.
     pub changed_bytes: u64,
+    /// How it has its CD, for people, where that needs to be told.
+    pub cd: Option<String>,
     /// Why [`crate::Connector::set_cd`] would be refused, and what to do instead: a sentence for people.
     pub no_cd: Option<String>,
 }
@@ -169,9 +182,11 @@ impl Observed {
             has_screen: false,
             vnc_socket: None,
             serial_log: None,
+            port_log: None,
             ssh: None,
             pid: None,
             changed_bytes: 0,
+            cd: None,
             no_cd: None,
         }
     }

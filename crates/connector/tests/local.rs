@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use shale_connector::local::{Local, Settings};
+use shale_connector::local::{Local, Settings, StartsBy};
 use shale_connector::{Connector, ErrorKind, Firmware, MachineSpec, Outcome, Power, ServeCommand, Tag};
 use shale_disk::{Disk, Extent, FileDisk};
 
@@ -88,8 +88,12 @@ fn pids_with(argument: &str) -> Vec<String> {
     names.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(has_it).collect()
 }
 
+/// Kills a process and waits until it is gone: until it is scheduled once more, its socket takes connections.
 fn kill(pid: &str) {
     assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    while fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Runs a command in the tiny guest by the shell on its port 22.
@@ -119,6 +123,20 @@ fn a_bios_machine_conforms() {
 #[test]
 fn a_uefi_machine_conforms() {
     conforms(&Bench::new("0011"), Firmware::Uefi);
+}
+
+#[test]
+fn a_machine_starts_by_the_firmware_that_is_set_whatever_its_disk_is_made_for() {
+    let bench = Bench::new("0012");
+    bench.make(&bench.empty_disk());
+    for (firmware, is_uefi) in [(StartsBy::Uefi, true), (StartsBy::Auto, false)] {
+        let connector = Local::new(&bench.state, Settings { firmware, ..settings() }).unwrap();
+        connector.power_on(&bench.tag).unwrap();
+        let pid = connector.observe(&bench.tag).unwrap().pid.unwrap();
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        assert_eq!(line.contains("pflash0=firmware"), is_uefi, "{firmware:?}: {line}");
+        connector.power_off(&bench.tag).unwrap();
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod judge;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -83,11 +84,14 @@ fn qemu_nbd_is_read_over_a_unix_socket() {
 fn nbdkit_is_read_over_tcp_and_with_a_delay_as_far_away() {
     let folder = tempfile::tempdir().unwrap();
     let raw = sample(folder.path());
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port().to_string();
-    let file = format!("file={}", text(&raw));
-    let args = ["--foreground", "--readonly", "--ipaddr", "127.0.0.1", "--port", &port, "--filter=delay"];
-    let mut server = Server::start("nbdkit", &[&args[..], &["file", &file, "rdelay=5ms"]].concat());
-    let stream = connected(&mut server, || TcpStream::connect(format!("127.0.0.1:{port}")));
+    // The server is handed the socket: a port that is free now may be another's in a moment, or our own end of a connection.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let run = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec nbdkit --foreground --readonly --filter=delay file \"$1\" rdelay=5ms";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", run, "sh", text(&raw)]).stdin(OwnedFd::from(listener));
+    let _server = Server(shell.spawn().unwrap());
+    let stream = TcpStream::connect(address).unwrap();
     assert_reads(Handshake::begin(stream).unwrap().open("").unwrap(), &raw);
 }
 

@@ -19,6 +19,9 @@ Usage: shutdown-for-finalize [--check] [--json] [--wait[=TIME]] [--expedite]
                      (90s, 30m, 2h) [default: 2h]
       --expedite     Windows: first run queued native image generation (NGen) in the foreground
       --pause        Wait for Enter at the end, so that a window stays open
+      --run-script=FOLDER
+                     Run the script of an unattended version from the CD in FOLDER, restart the machine where that is
+                     needed, and shut it down for finalize; nothing else may be said with it
   -h, --help         Print this
   -V, --version      Print the version
 
@@ -47,6 +50,8 @@ pub struct Arguments {
     pub expedite: bool,
     /// Wait for Enter at the end.
     pub pause: bool,
+    /// Run the script on the CD that is in this folder, and nothing else.
+    pub script: Option<PathBuf>,
     /// The folder that is taken for `/`: for tests, so not in the help.
     pub root: Option<PathBuf>,
 }
@@ -60,6 +65,12 @@ pub enum Command {
     Help,
     /// Print the version.
     Version,
+    /// Be the service of Windows that starts a script: nothing that people call, so not in the help.
+    #[cfg(windows)]
+    Service,
+    /// Be the service of Windows that starts Sysprep once: likewise.
+    #[cfg(windows)]
+    Sysprep,
 }
 
 /// A command line that cannot be understood.
@@ -89,15 +100,25 @@ pub fn read(words: impl IntoIterator<Item = String>) -> Result<Command, Misuse> 
         match (name, value) {
             ("-h" | "--help", None) => return Ok(Command::Help),
             ("-V" | "--version", None) => return Ok(Command::Version),
+            #[cfg(windows)]
+            ("--service", None) => return Ok(Command::Service),
+            #[cfg(windows)]
+            ("--sysprep", None) => return Ok(Command::Sysprep),
             ("--check", None) => arguments.check = true,
             ("--json", None) => arguments.json = true,
             ("--expedite", None) => arguments.expedite = true,
             ("--pause", None) => arguments.pause = true,
             ("--wait", None) => arguments.wait = Some(WAIT),
             ("--wait", Some(time)) => arguments.wait = Some(duration(time)?),
+            ("--run-script", Some(folder)) if !folder.is_empty() => arguments.script = Some(folder.into()),
             ("--root", Some(folder)) if cfg!(unix) => arguments.root = Some(folder.into()),
             _ => return Err(Misuse(format!("'{word}' is not known"))),
         }
+    }
+    let alone =
+        Arguments { script: arguments.script.clone(), root: arguments.root.clone(), ..Default::default() };
+    if arguments.script.is_some() && arguments != alone {
+        return Err(Misuse("'--run-script' goes with nothing else".to_owned()));
     }
     Ok(Command::Run(arguments))
 }
@@ -135,6 +156,7 @@ mod tests {
             wait: Some(Duration::from_secs(1800)),
             expedite: true,
             pause: true,
+            script: None,
             root: None,
         };
         assert_eq!(words("--check --json --wait=30m --expedite --pause"), Ok(Command::Run(all)));
@@ -158,6 +180,16 @@ mod tests {
         for line in ["--force", "-c", "check", "--check=yes", "--help=me"] {
             let refusal = words(line).unwrap_err().to_string();
             assert!(refusal.contains(line) && refusal.contains("--help"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_run_from_one_folder_and_goes_with_nothing_else() {
+        let script = Some(PathBuf::from("/run/shale-tools"));
+        let expected = Arguments { script, ..Default::default() };
+        assert_eq!(words("--run-script=/run/shale-tools"), Ok(Command::Run(expected)));
+        for line in ["--run-script", "--run-script=", "--run-script=/x --check", "--json --run-script=/x"] {
+            assert!(words(line).is_err(), "{line}");
         }
     }
 

@@ -100,6 +100,8 @@ pub enum Code {
     DomainJoined,
     /// The disk holds nothing that can be examined.
     NotExamined,
+    /// A package manager's list that is not read from the disk, and nobody asked in the machine.
+    PackagesNotRead,
     /// Something could not be asked.
     NotChecked,
 }
@@ -154,7 +156,7 @@ pub const CATALOGUE: &[Entry] = {
             Blocks,
             Restart,
             "A newer kernel is installed than the one that is running - please reboot the Packaging Machine.",
-            "Restart the machine, so that it shows that it starts with the new kernel.",
+            "Restart the machine, so that it shows that it starts with the new kernel. Where an older one is chosen on purpose (grubby --set-default, GRUB_DEFAULT), no restart helps: remove the newer one.",
         ),
         entry(
             OfflineUpdateStaged,
@@ -360,11 +362,18 @@ pub const CATALOGUE: &[Entry] = {
             "Run Shutdown For Finalize in the machine before you finalize.",
         ),
         entry(
+            PackagesNotRead,
+            Warns,
+            Act,
+            "Whether rpm was at work cannot be told from the disk: its list of packages is not read there.",
+            "Run Shutdown For Finalize in the machine, where rpm's locks tell.",
+        ),
+        entry(
             GhostAdapters,
             Warns,
             Act,
             "Network adapters are registered that the machine no longer has.",
-            "Nothing to do: they are removed before the machine is shut down for finalize.",
+            "Nothing to do: they are removed before the machine is shut down for finalize. One that stays can be removed in Device Manager, among the hidden devices.",
         ),
         entry(
             DiskNearlyFull,
@@ -447,6 +456,7 @@ mod tests {
             "system_not_found",
             "domain_joined",
             "not_examined",
+            "packages_not_read",
             "not_checked",
         ];
         assert_eq!(names.len(), Code::NotChecked as usize + 1, "a code is missing here");
@@ -460,6 +470,38 @@ mod tests {
             assert_eq!(code.entry().code, code);
         }
         assert_eq!(CATALOGUE.len(), all().count());
+    }
+
+    /// The first four stand on the page of Unidesk 4.0.8 that administrators of such machines know, the rest in later editions of it.
+    #[test]
+    fn the_messages_that_people_know_by_heart_are_there_letter_by_letter() {
+        for (code, message) in [
+            (
+                Code::DriversRebootPending,
+                "A reboot is pending to update drivers on the boot disk - please check and reboot the Packaging Machine.",
+            ),
+            (
+                Code::RebootPending,
+                "A post-installation reboot is pending - please check and reboot the Packaging Machine.",
+            ),
+            (
+                Code::MsiInProgress,
+                "An MSI install operation is in progress - please check the Packaging Machine.",
+            ),
+            (Code::NgenInProgress, "A Microsoft NGen operation is in progress in the background."),
+            (
+                Code::RunOncePending,
+                "A RunOnce script is outstanding - please check and reboot the packaging machine.",
+            ),
+            (Code::NgenNeeded, "A Microsoft ngen operation is needed."),
+            (
+                Code::SmsConfigurationPresent,
+                "Software Center Client is configured to run, but the SMSCFG.INI is still present.",
+            ),
+        ] {
+            assert_eq!(code.entry().message, message);
+            assert_eq!(code.entry().severity, Severity::Blocks);
+        }
     }
 
     #[test]

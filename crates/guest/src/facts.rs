@@ -140,7 +140,7 @@ pub struct WindowsFacts {
     pub installer_mutex: bool,
     /// Windows Installer's key of the installation in progress exists.
     pub installer_key: bool,
-    /// `msiexec.exe` runs outside the session of services: somebody started it.
+    /// `msiexec.exe` runs, and not as the service: somebody started it.
     pub installer_client: bool,
     /// The names of all processes, in small letters.
     pub processes: Vec<String>,
@@ -160,6 +160,8 @@ pub struct WindowsFacts {
     pub bitlocker: bool,
     /// The domain that the machine is a member of.
     pub domain: Option<String>,
+    /// It is not known whether the machine is for a platform layer, which may be a member of a domain.
+    pub may_be_platform_layer: bool,
     /// Network adapters that are registered and not there.
     pub ghost_adapters: Vec<String>,
     /// The system's volume.

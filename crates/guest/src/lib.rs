@@ -6,6 +6,8 @@
 //!                                              ▲                  │
 //!                                          catalogue              └─────▶ tool     says it, waits, shuts down
 //!                               code, severity, message, advice
+//!
+//!  script   runs the script of an unattended version, with the same checks, and restarts between
 //! ```
 //!
 //! Facts are what was found and mean nothing yet; findings are what they mean. The decision and the catalogue are the
@@ -20,6 +22,7 @@ pub mod linux;
 pub mod marks;
 pub mod ngen;
 pub mod report;
+pub mod script;
 pub mod tool;
 #[cfg(windows)]
 pub mod windows;

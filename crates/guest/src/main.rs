@@ -1,6 +1,7 @@
 //! `shutdown-for-finalize`: checks the packaging machine it runs in, and shuts it down for finalize.
 
 use shale_guest::arguments::{self, Command, HELP};
+use shale_guest::script;
 use shale_guest::tool::{self, Exit};
 use std::error::Error;
 use std::io::{self, Write};
@@ -20,11 +21,16 @@ fn main() -> ExitCode {
             let machine = shale_guest::linux::Linux::new(arguments.root.as_deref());
             #[cfg(windows)]
             let machine = shale_guest::windows::Windows::new();
-            (
-                tool::run(&machine, &arguments, &mut out).unwrap_or_else(|failure| failed(&failure)),
-                arguments.pause,
-            )
+            let ended = match &arguments.script {
+                Some(folder) => script::run(&machine, folder),
+                None => tool::run(&machine, &arguments, &mut out),
+            };
+            (ended.unwrap_or_else(|failure| failed(&failure)), arguments.pause)
         }
+        #[cfg(windows)]
+        Ok(Command::Service) => (served(shale_guest::windows::service::run()), false),
+        #[cfg(windows)]
+        Ok(Command::Sysprep) => (served(shale_guest::windows::sysprep::run()), false),
         Err(misuse) => {
             eprintln!("shutdown-for-finalize: {misuse}");
             (Exit::Misuse, false)
@@ -42,6 +48,11 @@ fn shown(out: &mut dyn Write, text: &str) -> Exit {
         Ok(()) => Exit::Clean,
         Err(_) => Exit::Failed,
     }
+}
+
+#[cfg(windows)]
+fn served(ended: Result<(), tool::Failure>) -> Exit {
+    ended.map_or_else(|failure| failed(&failure), |()| Exit::Clean)
 }
 
 fn failed(failure: &dyn Error) -> Exit {

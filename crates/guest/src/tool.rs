@@ -12,16 +12,17 @@
 //! ```
 
 use crate::arguments::Arguments;
-use crate::catalogue::{Remedy, Severity};
+use crate::catalogue::{Code, Remedy, Severity};
 use crate::decide::{Finding, decide, next_remedy};
 use crate::facts::Facts;
+use crate::ngen;
 use crate::report::{Outcome, Report, System};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{error, fmt};
 
-/// Between two checks of `--wait`. Not shorter: a check can pause what is waited for.
+/// Between two checks of `--wait`. Not shorter: a check can pause what is waited for. One that does comes ever more rarely.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 /// How the job ended: the program's exit code.
@@ -87,12 +88,11 @@ pub trait Machine {
     ///
     /// A program that cannot be run.
     fn expedite(&self, say: &mut dyn FnMut(&str)) -> Result<(), Failure>;
-    /// Removes network adapters that are no longer there; tells which.
-    ///
-    /// # Errors
-    ///
-    /// One that cannot be removed.
-    fn remove_ghosts(&self) -> Result<Vec<String>, Failure>;
+    /// Removes network adapters that are no longer there; tells which. What cannot be removed is said and stays: it is no reason to
+    /// keep the machine on.
+    fn remove_ghosts(&self, say: &mut dyn FnMut(&str)) -> Vec<String>;
+    /// Shows those who watch the machine what was found, as far as there is a way. It may be lost.
+    fn show(&self, _findings: &[Finding]) {}
     /// Begins to shut down and power off.
     ///
     /// # Errors
@@ -122,11 +122,11 @@ pub fn run(machine: &dyn Machine, arguments: &Arguments, out: &mut dyn Write) ->
     if arguments.expedite {
         machine.expedite(&mut say)?;
     }
-    let removed = if arguments.check { Vec::new() } else { machine.remove_ghosts()? };
+    let removed = if arguments.check { Vec::new() } else { machine.remove_ghosts(&mut say) };
     for adapter in &removed {
         say(&format!("Removed the unused network adapter {adapter}."));
     }
-    let findings = check(machine, arguments.wait, &mut say);
+    let findings = check(machine, arguments.wait, 0, &mut say);
     let mut report = Report::new(jiff::Timestamp::now(), machine.system(), removed, findings);
     report.shutting_down = report.outcome == Outcome::Clean && !arguments.check;
     let path = machine.report_path();
@@ -136,6 +136,7 @@ pub fn run(machine: &dyn Machine, arguments: &Arguments, out: &mut dyn Write) ->
         report.write(&path).map_err(failure)
     };
     write(&report)?;
+    machine.show(&report.findings);
     say(&told(&report, arguments.check));
     say(&format!("The report is {}.", path.display()));
     if arguments.json {
@@ -157,10 +158,16 @@ pub fn run(machine: &dyn Machine, arguments: &Arguments, out: &mut dyn Write) ->
     })
 }
 
-/// Checks, and again while something runs that will end and there is time to wait for it.
-fn check(machine: &dyn Machine, wait: Option<Duration>, say: &mut dyn FnMut(&str)) -> Vec<Finding> {
+/// Checks, and again while something runs that will end and there is time to wait for it. Where NGen is what is left, it is done in
+/// the foreground, at most so often.
+pub(crate) fn check(
+    machine: &dyn Machine,
+    wait: Option<Duration>,
+    mut expedites: u32,
+    say: &mut dyn FnMut(&str),
+) -> Vec<Finding> {
     let began = Instant::now();
-    let mut paused = Duration::ZERO;
+    let (mut paused, mut between) = (Duration::ZERO, Duration::ZERO);
     let mut told = Vec::new();
     say("Checking what is outstanding in this machine ...");
     if let Some(caution) = machine.caution() {
@@ -168,26 +175,38 @@ fn check(machine: &dyn Machine, wait: Option<Duration>, say: &mut dyn FnMut(&str
     }
     loop {
         let findings = decide(&machine.look());
+        if expedites > 0 && ngen_is_left(&findings) {
+            expedites -= 1;
+            if let Err(failure) = machine.expedite(say) {
+                say(&format!("{failure}: {}", failure.source));
+            }
+            continue;
+        }
         // The machine's own pauses count even where its clock does not.
         let passed = began.elapsed().max(paused);
         let waits = next_remedy(&findings) == Some(Remedy::Wait);
         if !waits || wait.is_none_or(|limit| passed >= limit) {
             return findings;
         }
-        let messages: Vec<_> = findings
-            .iter()
-            .filter(|one| one.remedy == Remedy::Wait)
-            .map(|one| &one.message)
-            .cloned()
-            .collect();
+        let waited = || findings.iter().filter(|one| one.remedy == Remedy::Wait);
+        let messages: Vec<_> = waited().map(|one| &one.message).cloned().collect();
         if messages != told {
             say("Waiting for:");
             messages.iter().for_each(|message| say(&format!("    {message}")));
             told = messages;
         }
-        machine.pause(INTERVAL);
-        paused += INTERVAL;
+        let asks_ngen = waited().any(|one| one.code == Code::NgenInProgress);
+        between = if asks_ngen { ngen::rarer(between.max(INTERVAL / 2)) } else { INTERVAL };
+        machine.pause(between);
+        paused += between;
     }
+}
+
+/// Whether NGen is needed or at work, and nothing runs that may give it more work.
+fn ngen_is_left(findings: &[Finding]) -> bool {
+    let is_ngen = |one: &&Finding| matches!(one.code, Code::NgenNeeded | Code::NgenInProgress);
+    let mut waited = findings.iter().filter(|one| one.remedy == Remedy::Wait);
+    findings.iter().any(|one| is_ngen(&one)) && waited.all(|one| is_ngen(&one))
 }
 
 /// What people read in the end.

@@ -4,7 +4,7 @@
 //! acts. A reason is a whole sentence that a person can act on. The same actions come back always, in the same order.
 
 use crate::role::FINALIZE_ANYWAY;
-use crate::{LayerKind, VersionState};
+use crate::{LayerKind, VersionState, message};
 
 /// Something that may be done with a thing, or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -316,6 +316,28 @@ impl MachineFacts {
                 state.predicate()
             )),
         }
+    }
+}
+
+/// What is known of a schedule.
+#[derive(Clone, Debug)]
+pub struct ScheduleFacts {
+    /// Its name.
+    pub name: String,
+    /// Whether what its versions are made of cannot be read.
+    pub is_unreadable: bool,
+    /// Whether its layer takes a version now; if not, why.
+    pub layer: Result<(), String>,
+}
+
+impl ScheduleFacts {
+    /// `run`, `edit`, `delete`.
+    pub fn actions(&self) -> Vec<Action> {
+        let run = match self.is_unreadable {
+            true => Err(message::unreadable_schedule(&self.name)),
+            false => self.layer.clone(),
+        };
+        vec![action("run", run), action("edit", Ok(())), action("delete", Ok(()))]
     }
 }
 

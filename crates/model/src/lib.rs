@@ -23,7 +23,8 @@ mod upload;
 mod version;
 
 pub use action::{
-    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, TaskFacts, TaskPhase, VersionFacts, permitted,
+    Action, ConnectorFacts, LayerFacts, MachineFacts, Power, ScheduleFacts, TaskFacts, TaskPhase,
+    VersionFacts, permitted,
 };
 pub use image::{ImageFacts, ImageState, TemplateFacts, TemplateState, image_name};
 pub use layer::LayerKind;

@@ -33,6 +33,11 @@ pub fn deleting_version(layer: &str, version: &str) -> String {
     format!("Deleting Version '{version}' of Layer '{layer}'.")
 }
 
+/// The title of the task that deletes so many old versions of a layer.
+pub fn pruning_versions(layer: &str, versions: usize) -> String {
+    format!("Deleting {} of Layer '{layer}'.", counted(versions, "Version"))
+}
+
 /// The title of the task that deletes a layer with all its versions.
 pub fn deleting_layer(kind: LayerKind, layer: &str) -> String {
     format!("Deleting {} '{layer}'.", kind_words(kind))
@@ -41,6 +46,27 @@ pub fn deleting_layer(kind: LayerKind, layer: &str) -> String {
 /// The title of the task that publishes an image template.
 pub fn publishing_image(template: &str) -> String {
     format!("Publishing Layered Image '{template}'.")
+}
+
+/// What is told of a schedule that cannot be run, because the catalog is damaged there.
+pub fn unreadable_schedule(schedule: &str) -> String {
+    format!(
+        "What the versions of the schedule '{schedule}' are made of cannot be read: delete it and create it again."
+    )
+}
+
+/// What is told of a machine's system, which has our tool or does not take it.
+pub fn tools_in_system(is_in: bool) -> String {
+    match is_in {
+        true => "Shutdown For Finalize was put into the system; it is no part of the version.".to_owned(),
+        false => "The system on the disk does not take Shutdown For Finalize: it is on the machine's CD."
+            .to_owned(),
+    }
+}
+
+/// What is told when our tool could not be taken out of what became a version.
+pub fn tools_left(why: &str) -> String {
+    format!("Shutdown For Finalize could not be taken out of the system, and is in the version: {why}")
 }
 
 /// What is told of a disk that was put together before.
@@ -79,6 +105,31 @@ pub fn captured(entries: u64, excluded: u64) -> String {
         n => format!(", {n} left out as the exclusions say"),
     };
     format!("{entries} changed paths taken{excluded}.")
+}
+
+/// What is told of a machine that runs, of which so many things stand in the way, as the tool in it found.
+pub fn checked_live(machine: &str, blocking: usize) -> String {
+    let found = match blocking {
+        0 => "nothing that stands in the way".to_owned(),
+        1 => "one thing that stands in the way".to_owned(),
+        n => format!("{n} things that stand in the way"),
+    };
+    format!(
+        "The machine '{machine}' runs: Shutdown For Finalize found {found} when it last looked there. Its disk is examined when it is finalized."
+    )
+}
+
+/// What to do in a machine whose script did not end well, and that was kept.
+pub fn script_failed(machine: &str) -> String {
+    format!(
+        "The script in the machine '{machine}' did not end well. The machine is as it left it: look at the output, mend it there and \
+         run Shutdown For Finalize, then finalize; or cancel, and the machine is deleted."
+    )
+}
+
+/// Why a version was given up whose script did not end well. `why` is a sentence.
+pub fn script_discarded(script: &str, why: &str) -> String {
+    format!("The script '{script}' did not end well, and its machine was deleted. {why}")
 }
 
 fn counted(n: usize, what: &str) -> String {
@@ -134,13 +185,18 @@ pub fn examined(blocking: usize, warnings: usize) -> String {
     }
 }
 
-/// Why a packaging machine cannot be checked now.
-pub fn not_checked(machine: &str, is_running: bool) -> String {
-    match is_running {
-        true => format!(
-            "The machine '{machine}' is running: Shutdown For Finalize checks it from inside; its disk is checked once it is off."
+/// Why a packaging machine cannot be checked now. `heard`: it runs, and whether what Shutdown For Finalize tells there is heard.
+pub fn not_checked(machine: &str, heard: Option<bool>) -> String {
+    match heard {
+        Some(true) => format!(
+            "The machine '{machine}' runs, and Shutdown For Finalize has told nothing there yet: run it. The machine's disk is checked \
+             once it is off."
         ),
-        false => format!("The disk of the machine '{machine}' cannot be looked at now."),
+        Some(false) => format!(
+            "The machine '{machine}' runs, and its platform has no channel by which it could tell what is outstanding: run Shutdown For \
+             Finalize there, which shows it. The machine's disk is checked once it is off."
+        ),
+        None => format!("The disk of the machine '{machine}' cannot be looked at now."),
     }
 }
 

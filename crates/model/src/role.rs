@@ -3,6 +3,7 @@
 //! ```text
 //!   reader         sees everything but secrets and people
 //!   editor         + layers, versions, templates, images, machines, tasks, uploads; no files on the server's host
+//!   approver       + finalizes a version although something is outstanding in its machine
 //!   administrator  + connectors, repository, users, tokens, certificate, audit
 //! ```
 //!
@@ -21,19 +22,22 @@ pub enum Role {
     Reader,
     /// Makes layers and versions.
     Editor,
+    /// Answers for versions that are finalized although something is outstanding in their machines, too.
+    Approver,
     /// May do everything.
     Administrator,
 }
 
 impl Role {
     /// All, the least first.
-    pub const ALL: [Self; 3] = [Self::Reader, Self::Editor, Self::Administrator];
+    pub const ALL: [Self; 4] = [Self::Reader, Self::Editor, Self::Approver, Self::Administrator];
 
     /// As it is written in the API and in the catalog.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
             Self::Editor => "editor",
+            Self::Approver => "approver",
             Self::Administrator => "administrator",
         }
     }
@@ -67,6 +71,9 @@ pub fn need(operation: &str) -> Need {
         "list_layers" | "show_layer" | "list_versions" | "show_version" => Role::Reader,
         "list_machines" | "show_machine" | "read_serial_log" | "list_machine_files" => Role::Reader,
         "list_tasks" | "show_task" | "list_task_log" | "watch_events" => Role::Reader,
+        "read_task_output" | "list_schedules" | "show_schedule" => Role::Reader,
+        "create_schedule" | "edit_schedule" | "delete_schedule" | "run_schedule" => Role::Editor,
+        "prune_versions" => Role::Editor,
         "list_connectors" | "show_connector" | "list_connector_kinds" => Role::Reader,
         "list_templates" | "show_template" | "show_plan" => Role::Reader,
         "list_images" | "show_image" => Role::Reader,
@@ -104,8 +111,8 @@ pub fn may_finalize_anyway(role: Role) -> Result<(), String> {
 fn needed_for(noun: &str, action: &str) -> Role {
     match (noun, action) {
         // Whoever takes what is not done answers for all machines that are made of it.
-        ("version", FINALIZE_ANYWAY) => Role::Administrator,
-        ("layer" | "version" | "machine" | "task" | "upload" | "template" | "image", _)
+        ("version", FINALIZE_ANYWAY) => Role::Approver,
+        ("layer" | "version" | "machine" | "task" | "upload" | "template" | "image" | "schedule", _)
         | ("connector", "test") => Role::Editor,
         _ => Role::Administrator,
     }
@@ -232,6 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn finalizing_anyway_is_a_role_of_its_own_that_grants_nothing_else() {
+        for (role, may) in Role::ALL.into_iter().zip([false, false, true, true]) {
+            assert_eq!(may_finalize_anyway(role).is_ok(), may, "{role}");
+            let action = Action { name: FINALIZE_ANYWAY, allowed: true, reason: None };
+            assert_eq!(within_role(vec![action], "version", role)[0].allowed, may, "{role}");
+        }
+        assert_eq!(
+            may_finalize_anyway(Role::Editor).unwrap_err(),
+            "This needs the role approver; you have the role editor: ask an administrator."
+        );
+        for operation in ["create_connector", "create_user", "collect_garbage"] {
+            assert_eq!(need(operation), Need::Role(Role::Administrator), "{operation}");
+        }
+        assert!(may_name_server_files(Role::Approver).is_err());
+    }
+
+    #[test]
     fn what_is_no_action_of_one_thing_is_allowed_by_role_and_says_which_role_is_lacking() {
         let allowed = |role| {
             let actions = general_actions(role);
@@ -243,6 +267,7 @@ mod tests {
             allowed(Role::Editor),
             ["create_layer", "create_template", "delete_version", "create_upload", "open_screen"]
         );
+        assert_eq!(allowed(Role::Approver), allowed(Role::Editor));
         assert_eq!(allowed(Role::Administrator).len(), GENERAL.len() + 1);
     }
 

@@ -73,6 +73,7 @@ async fn layer(tx: &mut Tx, n: u32) -> Uuid {
         name: format!("Layer {n:04}"),
         os_layer_id: None,
         exclusions: String::new(),
+        retention: None,
         description: "A server of the second floor, patched monthly.".into(),
         created_at: now(),
         updated_at: now(),

@@ -11,6 +11,10 @@ ALTER TABLE versions ADD COLUMN os_version_id TEXT;
 ALTER TABLE versions ADD COLUMN platform_version_id TEXT;
 ALTER TABLE versions ADD COLUMN prerequisites TEXT NOT NULL DEFAULT '[]';
 
+-- Every list asks which layers belong to others and which versions need others: few do.
+CREATE INDEX layers_belonging ON layers (os_layer_id) WHERE os_layer_id IS NOT NULL;
+CREATE INDEX versions_with_needs ON versions (id) WHERE prerequisites <> '[]';
+
 -- Disks that were put together and are kept in the repository under this id, to be found again. The id follows from all that
 -- the disk is made of; `parts` are the ids of the versions in it, the OS version first.
 CREATE TABLE compositions (

@@ -9,6 +9,8 @@
 //!   sweep                                  what belongs to nobody goes
 //!   tools                                  Shutdown For Finalize comes into machines
 //!   tend                                   machines that people work in are looked after
+//!   kit, starter, story                    versions that scripts make: what the machine gets, what starts it, what it tells
+//!   timetable                              when schedules are due
 //! ```
 
 pub mod access;
@@ -23,14 +25,21 @@ pub mod examine;
 pub mod export_disk;
 pub mod feed;
 pub mod http;
+pub mod installed;
 pub mod jobs;
+pub mod kit;
 pub mod place;
 pub mod requests;
+mod retention;
 pub mod secrets;
+mod starter;
 mod stored;
+mod story;
 pub mod sweep;
+mod sysprep;
 pub mod template;
 pub mod tend;
+mod timetable;
 pub mod tls;
 pub mod tools;
 mod view;

@@ -90,6 +90,8 @@ fn serve(args: Serve) -> Result<()> {
         tokio::spawn(sweep::forever(app.world.clone()));
         tokio::spawn(tend::forever(app.clone()));
         tokio::spawn(requests::clear_uploads(app.clone()));
+        tokio::spawn(requests::run_schedules(app.clone()));
+        tokio::spawn(requests::keep_retention(app.clone()));
         let socket = app.world.place.socket();
         let token = app.world.place.root().join("token");
         let ready = move |doors: http::Doors| {

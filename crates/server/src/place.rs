@@ -11,6 +11,8 @@
 //!     repository/     what layers are made of
 //!     uploads/<id>    files on their way here, as far as they have come
 //!     scratch/        files without a name, while disks are put together
+//!     runs/<version>/ script and files of an unattended run, and what the script printed
+//!     schedules/<id>/ files that lie beside the scripts of schedules
 //!     cds/<version>/  the files that a machine was given, as its CD
 //!     connectors/<id>/  what a connector keeps on this host: its machines
 //! ```
@@ -114,6 +116,31 @@ impl Place {
     /// The folder with the CD of the machine of a version.
     pub fn cd(&self, version: Uuid) -> PathBuf {
         self.cds().join(version.to_string())
+    }
+
+    /// Where the files of schedules are.
+    pub fn schedules(&self) -> PathBuf {
+        self.root.join("schedules")
+    }
+
+    /// A folder with the files of a schedule.
+    pub fn schedule_files(&self, files: Uuid) -> PathBuf {
+        self.schedules().join(files.to_string())
+    }
+
+    /// Where unattended runs are.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// Script and files of the unattended run that makes a version: see [`crate::kit`].
+    pub fn kit(&self, version: Uuid) -> PathBuf {
+        self.runs().join(version.to_string()).join("kit")
+    }
+
+    /// What that script printed.
+    pub fn run_output(&self, version: Uuid) -> PathBuf {
+        self.runs().join(version.to_string()).join("output")
     }
 
     /// A folder of its own to try a connector in; gone when the value is dropped.

@@ -6,7 +6,8 @@
 //! heard of is what an older catalog, put back from a backup, would not know either, and is only told of.
 //!
 //! A composition is kept while a template or an image is it, or an open task names it, and for a while after: what was put
-//! together once is wanted again sooner or later. Its row goes last, so that nothing in the repository is without one.
+//! together once is wanted again sooner or later. An OS version by itself, with the tools or larger, is kept as long as the version:
+//! it takes next to nothing. A composition's row goes last, so that nothing in the repository is without one.
 
 use crate::catalog::{CompositionRow, ConnectorRow, ImageRow, TaskRow, TemplateRow, Tx, VersionRow};
 use crate::error::{Error, Result, chain};
@@ -14,7 +15,7 @@ use crate::world::World;
 use jiff::SignedDuration;
 use shale_connector::{Connector, Tag};
 use shale_store::VersionInfo;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -163,15 +164,29 @@ async fn unused_compositions(tx: &mut Tx) -> Result<Vec<Uuid>> {
     let (open, templates) = (TaskRow::open(tx).await?, TemplateRow::all(tx).await?);
     let images: HashSet<Uuid> = ImageRow::compositions(tx).await?.into_iter().collect();
     let oldest = jiff::Timestamp::now() - UNUSED;
+    // An OS version with nothing but the tools: what a platform has of it is what machines of the next version begin with. One of each
+    // is enough for that, the one that was used last.
+    let versions: HashSet<Uuid> = VersionRow::ids(tx).await?.into_iter().collect();
+    let rows = CompositionRow::list(tx).await?;
+    let mut bare: HashMap<Uuid, &CompositionRow> = HashMap::new();
+    for row in &rows {
+        let [os] = row.parts[..] else { continue };
+        let last = bare.entry(os).or_insert(row);
+        if row.used_at > last.used_at {
+            *last = row;
+        }
+    }
+    let is_bare = |row: &CompositionRow| matches!(row.parts[..], [os] if versions.contains(&os) && bare.get(&os).is_some_and(|last| last.id == row.id));
     let is_unused = |row: &CompositionRow| {
         let parts: HashSet<Uuid> = row.parts.iter().copied().collect();
         let is_of = |template: &TemplateRow| template.parts().collect::<HashSet<Uuid>>() == parts;
         row.used_at.parse::<jiff::Timestamp>().is_ok_and(|used| used < oldest)
             && !images.contains(&row.id)
+            && !is_bare(row)
             && !open.iter().any(|task| task.names(row.id))
             && !templates.iter().any(is_of)
     };
-    Ok(CompositionRow::list(tx).await?.into_iter().filter(is_unused).map(|row| row.id).collect())
+    Ok(rows.iter().filter(|row| is_unused(row)).map(|row| row.id).collect())
 }
 
 /// Lets platforms go of what they keep of versions that are no more, or beyond what their configurations allow.

@@ -6,12 +6,13 @@
 //!                                                               └─▶ view
 //! ```
 
-use crate::catalog::{ConnectorRow, LayerRow, LayerSums, TaskRow, TemplateRow, Tx, VersionRow};
+use crate::catalog::{ConnectorRow, LayerRow, TaskRow, TemplateRow, Tx, VersionRow};
 use crate::composition::Composition;
 use crate::error::{Error, Result};
 use crate::view;
 use shale_api as api;
 use shale_model::{GIB, LayerKind, TemplateFacts, VersionState};
+use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 /// A version with its layer.
@@ -28,28 +29,9 @@ pub struct Part {
 }
 
 impl Part {
-    /// The version `id` with its layer; `None`: there is no such version.
-    pub async fn read(tx: &mut Tx, id: Uuid) -> Result<Option<Self>> {
-        let Some(version) = VersionRow::get(tx, id).await? else { return Ok(None) };
-        let layer = LayerRow::get(tx, version.layer_id).await?;
-        let layer = layer.ok_or_else(|| Error::not_found("layer", version.layer_id))?;
-        let newest = LayerSums::of(tx, layer.id).await?.and_then(|sums| sums.newest_deployable);
-        let newer = match newest.filter(|newest| *newest > id) {
-            Some(newest) => VersionRow::get(tx, newest).await?,
-            None => None,
-        };
-        let mut needs = Vec::new();
-        for id in &version.prerequisites {
-            if let Some(row) = VersionRow::get(tx, *id).await? {
-                needs.extend(LayerRow::get(tx, row.layer_id).await?);
-            }
-        }
-        Ok(Some(Self { version, layer, newer, needs }))
-    }
-
     /// `layer / version`.
     pub fn name(&self) -> String {
-        format!("{} / {}", self.layer.name, self.version.name)
+        self.version.name_in(&self.layer)
     }
 
     /// Why it cannot be part of an image on versions of the OS layer `os`; `wanted` is the kind it is to be.
@@ -99,6 +81,52 @@ impl Part {
     }
 }
 
+/// What templates are made of, asked for together.
+struct Known {
+    /// Their versions, and those that these need.
+    versions: HashMap<Uuid, VersionRow>,
+    /// The layers of all of them.
+    layers: HashMap<Uuid, LayerRow>,
+    /// The newest deployable version of each layer.
+    newest: HashMap<Uuid, VersionRow>,
+    /// Names of connector configurations.
+    connectors: HashMap<Uuid, String>,
+}
+
+impl Known {
+    async fn of(tx: &mut Tx, templates: &[TemplateRow]) -> Result<Self> {
+        let parts = each_once(templates.iter().flat_map(TemplateRow::parts));
+        let mut versions = VersionRow::with_ids(tx, &parts).await?;
+        let newest =
+            VersionRow::newest_deployable(tx, &each_once(versions.iter().map(|row| row.layer_id))).await?;
+        let needs = each_once(versions.iter().flat_map(|row| row.prerequisites.iter().copied()));
+        versions.extend(VersionRow::with_ids(tx, &needs).await?);
+        let layers = LayerRow::with_ids(tx, &each_once(versions.iter().map(|row| row.layer_id))).await?;
+        let connectors = ConnectorRow::list(tx).await?;
+        Ok(Self {
+            versions: versions.into_iter().map(|row| (row.id, row)).collect(),
+            layers: layers.into_iter().map(|row| (row.id, row)).collect(),
+            newest: newest.into_iter().map(|row| (row.layer_id, row)).collect(),
+            connectors: connectors.into_iter().map(|row| (row.id, row.name)).collect(),
+        })
+    }
+
+    /// The version `id` with its layer; `None`: there is no such version.
+    fn part(&self, id: Uuid) -> Option<Part> {
+        let version = self.versions.get(&id)?.clone();
+        let layer = self.layers.get(&version.layer_id)?.clone();
+        let newer = self.newest.get(&layer.id).filter(|newest| newest.id > id).cloned();
+        let needs = version.prerequisites.iter().filter_map(|id| self.versions.get(id));
+        let needs = needs.filter_map(|row| self.layers.get(&row.layer_id)).cloned().collect();
+        Some(Part { version, layer, newer, needs })
+    }
+}
+
+/// Sorted, so that equal questions are equal.
+fn each_once(ids: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
+    ids.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// A template with all its parts.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -110,27 +138,38 @@ pub struct Template {
     pub apps: Vec<Part>,
     /// The platform version, above all of them.
     pub platform: Option<Part>,
+    /// The name of its connector configuration.
+    connector: Option<String>,
 }
 
 impl Template {
     /// Reads what a template is made of. A version that is not there is told at the field that names it.
     pub async fn read(tx: &mut Tx, row: TemplateRow) -> Result<Self> {
-        let missing = |pointer: &str| Error::field(pointer, "There is no such version.");
-        let os = Part::read(tx, row.os_version_id).await?.ok_or_else(|| missing("/os_version_id"))?;
-        let mut apps = Vec::with_capacity(row.app_versions.len());
-        for (place, id) in row.app_versions.iter().enumerate() {
-            let part = Part::read(tx, *id).await?;
-            apps.push(part.ok_or_else(|| missing(&format!("/app_version_ids/{place}")))?);
-        }
-        let platform = match row.platform_version_id {
-            Some(id) => Some(Part::read(tx, id).await?.ok_or_else(|| missing("/platform_version_id"))?),
-            None => None,
+        let known = Known::of(tx, std::slice::from_ref(&row)).await?;
+        Self::made(row, &known)
+    }
+
+    /// The same of many, with no more questions to the catalog than of one.
+    pub async fn read_all(tx: &mut Tx, rows: Vec<TemplateRow>) -> Result<Vec<Self>> {
+        let known = Known::of(tx, &rows).await?;
+        rows.into_iter().map(|row| Self::made(row, &known)).collect()
+    }
+
+    fn made(row: TemplateRow, known: &Known) -> Result<Self> {
+        let part = |id: Uuid, pointer: &str| {
+            known.part(id).ok_or_else(|| Error::field(pointer, "There is no such version."))
         };
-        Ok(Self { row, os, apps, platform }.in_order())
+        let os = part(row.os_version_id, "/os_version_id")?;
+        let apps = row.app_versions.iter().enumerate();
+        let apps =
+            apps.map(|(place, id)| part(*id, &format!("/app_version_ids/{place}"))).collect::<Result<_>>()?;
+        let platform = row.platform_version_id.map(|id| part(id, "/platform_version_id")).transpose()?;
+        let connector = row.connector_id.and_then(|id| known.connectors.get(&id).cloned());
+        Ok(Self { row, os, apps, platform, connector }.in_order())
     }
 
     fn in_order(mut self) -> Self {
-        self.apps.sort_by(|a, b| (&a.layer.created_at, a.layer.id).cmp(&(&b.layer.created_at, b.layer.id)));
+        self.apps.sort_by(|a, b| a.layer.age().cmp(&b.layer.age()));
         self
     }
 
@@ -188,10 +227,11 @@ impl Template {
         }
     }
 
-    /// The disk that it becomes. Refused unless all its parts are deployable.
-    pub fn composition(&self) -> Result<Composition> {
+    /// The disk that it becomes. Refused unless all its parts are deployable. `stamp` is that of the server's tools, if it has any.
+    pub fn composition(&self, stamp: Option<&str>) -> Result<Composition> {
         let layers: Vec<_> = self.parts().skip(1).map(|part| (&part.version, part.name())).collect();
-        Composition::new(&self.os.version, &layers, self.row.disk_size, self.row.generalize)
+        let disk = Composition::new(&self.os.version, &layers, self.row.disk_size)?;
+        Ok(if self.row.generalize { disk.generalized(stamp.unwrap_or_default()) } else { disk })
     }
 
     /// With every part at its newest deployable version, and a disk that still has room for the OS version.
@@ -208,19 +248,15 @@ impl Template {
     }
 
     /// As people see it. `open` are the open tasks.
-    pub async fn view(self, tx: &mut Tx, open: &[TaskRow]) -> Result<api::Template> {
+    pub fn view(self, open: &[TaskRow]) -> api::Template {
         let facts = self.facts();
-        let connector = match self.row.connector_id {
-            Some(id) => ConnectorRow::get(tx, id).await?.map(|row| row.name),
-            None => None,
-        };
         let publishes = |task: &&TaskRow| {
             task.kind == "publish_image"
                 && task.input.get("template_id").and_then(|id| id.as_str()) == Some(&self.row.id.to_string())
         };
         let estimate = self.parts().map(|part| part.version.logical_bytes.unwrap_or(0)).sum();
         let gib = self.row.disk_size.div_ceil(GIB);
-        Ok(api::Template {
+        api::Template {
             id: self.row.id,
             name: self.row.name.clone(),
             description: self.row.description.clone(),
@@ -228,7 +264,7 @@ impl Template {
             apps: self.apps.iter().map(Part::view).collect(),
             platform: self.platform.as_ref().map(Part::view),
             connector_id: self.row.connector_id,
-            connector_name: connector,
+            connector_name: self.connector,
             disk: api::TemplateDisk {
                 file_name: Some(self.row.disk_name.clone()).filter(|name| !name.is_empty()),
                 format: Some(self.row.format.clone()),
@@ -244,6 +280,6 @@ impl Template {
             task_ids: open.iter().filter(publishes).map(|task| task.id).collect(),
             created_at: self.row.created_at,
             updated_at: self.row.updated_at,
-        })
+        }
     }
 }

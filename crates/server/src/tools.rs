@@ -13,6 +13,7 @@
 
 use crate::cd::Source;
 use shale_volume::exclude::Family;
+use shale_volume::placed::{Placed, What};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,17 +25,6 @@ const WINDOWS: (&str, &str) = ("windows", "shutdown-for-finalize.exe");
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tools {
     folder: Option<PathBuf>,
-}
-
-/// A file that is to be written into a system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// From the root of its volume, without a slash in front.
-    pub path: &'static str,
-    /// Permissions, where the system knows them.
-    pub mode: u16,
-    /// Its content.
-    pub bytes: Vec<u8>,
 }
 
 impl Tools {
@@ -62,30 +52,59 @@ impl Tools {
         [LINUX, WINDOWS].into_iter().filter_map(there).collect()
     }
 
+    /// Whether there is the one that runs scripts in unattended machines of this family.
+    pub fn run_scripts(&self, family: Family) -> bool {
+        self.folder.as_deref().is_some_and(|folder| at(folder, tool_of(family)).is_file())
+    }
+
+    /// The one for Windows.
+    pub fn for_windows(&self) -> io::Result<Vec<u8>> {
+        let folder = self.folder.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        std::fs::read(at(folder, WINDOWS))
+    }
+
     /// Whether a file of this name would hide one of them on the CD, in a guest that may not tell small letters from large.
     pub fn has(name: &str) -> bool {
         [LINUX, WINDOWS].iter().any(|tool| tool.1.eq_ignore_ascii_case(name))
     }
 
+    /// Tells these tools from others: what follows from all that they put into a system. None where there are none.
+    pub fn stamp(&self) -> io::Result<Option<String>> {
+        let mut hasher = blake3::Hasher::new();
+        let mut has_any = false;
+        for family in [Family::Linux, Family::Windows] {
+            for thing in self.in_system(family)? {
+                has_any = true;
+                hasher.update(thing.path.as_bytes());
+                if let What::File(bytes) = &thing.what {
+                    hasher.update(&bytes.len().to_le_bytes());
+                    hasher.update(bytes);
+                }
+            }
+        }
+        Ok(has_any.then(|| hasher.finalize().to_hex().to_string()))
+    }
+
     /// What belongs into a system: the tool, and what starts it from the desktop. None where there is no tool for it.
     pub fn in_system(&self, family: Family) -> io::Result<Vec<Placed>> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
-        let tool = at(folder, if family == Family::Linux { LINUX } else { WINDOWS });
+        let tool = at(folder, tool_of(family));
         if !tool.is_file() {
             return Ok(Vec::new());
         }
         let bytes = std::fs::read(tool)?;
-        let file = |path, bytes: &[u8]| Placed { path, mode: 0o644, bytes: bytes.to_vec() };
+        let file = |path, bytes: &[u8]| Placed { path, mode: 0o644, what: What::File(bytes.to_vec()) };
+        let program = |path| Placed { path, mode: 0o755, what: What::File(bytes) };
         Ok(match family {
             Family::Linux => vec![
-                Placed { path: "usr/local/bin/shutdown-for-finalize", mode: 0o755, bytes },
+                program("usr/local/bin/shutdown-for-finalize"),
                 file(
                     "usr/share/applications/shutdown-for-finalize.desktop",
                     include_bytes!("../../guest/files/shutdown-for-finalize.desktop"),
                 ),
             ],
             Family::Windows => vec![
-                Placed { path: "Program Files/Shale/shutdown-for-finalize.exe", mode: 0o755, bytes },
+                program("Program Files/Shale/shutdown-for-finalize.exe"),
                 file(
                     "Users/Public/Desktop/Shutdown For Finalize.lnk",
                     include_bytes!("../../guest/files/Shutdown For Finalize.lnk"),
@@ -97,6 +116,10 @@ impl Tools {
             ],
         })
     }
+}
+
+fn tool_of(family: Family) -> (&'static str, &'static str) {
+    if family == Family::Linux { LINUX } else { WINDOWS }
 }
 
 fn at(folder: &Path, (system, name): (&str, &str)) -> PathBuf {
@@ -140,7 +163,6 @@ mod tests {
             assert_eq!(placed.len(), count);
             let exclusions = shale_volume::exclude::Exclusions::shipped(family).unwrap();
             for file in placed {
-                assert!(!file.bytes.is_empty());
                 assert!(exclusions.matches(file.path.as_bytes(), false), "{}", file.path);
             }
         }

@@ -5,12 +5,12 @@
 
 use crate::app::App;
 use crate::catalog::{
-    Belonging, ConnectorRow, ImageRow, LayerRow, LayerSums, ListedLayer, TaskRow, TemplateRow, TokenRow, Tx,
-    UploadRow, UserRow, VersionMark, VersionRow,
+    Belonging, ConnectorRow, ImageRow, LayerRow, LayerSums, ListedLayer, ScheduleRow, TaskRow, TemplateRow,
+    TokenRow, Tx, UploadRow, UserRow, VersionMark, VersionRow, Window,
 };
-use crate::composition::Composition;
 use crate::error::{Error, Result};
 use crate::jobs::{EXAMINE, claims_layer};
+use crate::retention::old_versions;
 use shale_api as api;
 use shale_connector::{Observed, Power as Seen, Tag};
 use shale_model::{
@@ -50,25 +50,29 @@ pub fn job_on(open: &[TaskRow], layer: Uuid) -> Option<&TaskRow> {
 
 /// The versions that a task uses, because it reads them or its machine starts from them; and how people are told.
 fn uses_of(task: &TaskRow) -> Vec<(Uuid, String)> {
-    let told = |name: &str| task.input.get(name).and_then(|value| value.as_str());
-    match task.kind.as_str() {
-        "export_version" | "verify_version" => {
-            let text = format!("the task \"{}\"", task.title.trim_end_matches('.'));
-            task.version_id.map(|version| (version, text)).into_iter().collect()
-        }
+    let title = || format!("the task \"{}\"", task.title.trim_end_matches('.'));
+    let machine = || task.input.get("machine_name").and_then(|name| name.as_str()).unwrap_or("?");
+    let (used, text) = match task.kind.as_str() {
+        "export_version" | "verify_version" => (task.version_id.into_iter().collect(), title()),
+        "publish_image" => (ids_in(&task.input), title()),
         "add_version" => {
-            let text = format!("the packaging machine '{}'", told("machine_name").unwrap_or("?"));
-            let base = told("base_version_id").and_then(|id| Uuid::parse_str(id).ok());
-            let used: BTreeSet<Uuid> = base.into_iter().chain(composed(&task.input)).collect();
-            used.into_iter().map(|version| (version, text.clone())).collect()
+            let mut used = ids_in(&task.input);
+            used.retain(|id| Some(*id) != task.version_id);
+            (used, format!("the packaging machine '{}'", machine()))
         }
-        "publish_image" => {
-            let text = format!("the task \"{}\"", task.title.trim_end_matches('.'));
-            let wanted = task.input.get("composition").cloned().unwrap_or_default();
-            let wanted: Option<Composition> = serde_json::from_value(wanted).ok();
-            wanted.iter().flat_map(Composition::parts).map(|version| (version, text.clone())).collect()
-        }
-        _ => Vec::new(),
+        _ => return Vec::new(),
+    };
+    used.into_iter().map(|version| (version, text.clone())).collect()
+}
+
+/// All ids in what a task was given. What another release of the server wrote may have a shape that is not known here, and what it
+/// uses must stay all the same.
+fn ids_in(input: &serde_json::Value) -> BTreeSet<Uuid> {
+    match input {
+        serde_json::Value::String(text) => Uuid::parse_str(text).into_iter().collect(),
+        serde_json::Value::Array(all) => all.iter().flat_map(ids_in).collect(),
+        serde_json::Value::Object(all) => all.values().flat_map(ids_in).collect(),
+        _ => BTreeSet::new(),
     }
 }
 
@@ -77,11 +81,9 @@ fn named(template: &TemplateRow) -> String {
     format!("the image template '{}'", template.name)
 }
 
-/// The versions in the disks that a task puts together.
-fn composed(input: &serde_json::Value) -> Vec<Uuid> {
-    let compositions = input.get("compositions").cloned().unwrap_or_default();
-    let compositions: Vec<Composition> = serde_json::from_value(compositions).unwrap_or_default();
-    compositions.iter().flat_map(Composition::parts).collect()
+/// A schedule as one of the users of something.
+fn asking(schedule: &ScheduleRow) -> String {
+    format!("the schedule '{}'", schedule.name)
 }
 
 /// Everything that many views need, read once.
@@ -92,6 +94,8 @@ pub struct Scene {
     belonging: Vec<Belonging>,
     /// Image templates.
     templates: Vec<TemplateRow>,
+    /// Schedules.
+    schedules: Vec<ScheduleRow>,
     /// Versions that something uses, and what.
     uses: Vec<(Uuid, String)>,
 }
@@ -106,7 +110,9 @@ impl Scene {
         }
         let templates = TemplateRow::all(tx).await?;
         uses.extend(templates.iter().flat_map(|row| row.parts().map(|version| (version, named(row)))));
-        Ok(Self { open, belonging: LayerRow::belonging(tx).await?, templates, uses })
+        let schedules = ScheduleRow::list(tx, &Window { after: None, limit: i64::MAX }).await?;
+        uses.extend(schedules.iter().flat_map(|row| row.parts().map(|version| (version, asking(row)))));
+        Ok(Self { open, belonging: LayerRow::belonging(tx).await?, templates, schedules, uses })
     }
 
     /// What uses a version.
@@ -133,7 +139,11 @@ impl Scene {
             name: layer.name.clone(),
             deployable_versions,
             open_job: job_on(&self.open, layer.id).map(|task| task.title.clone()),
-            used_by: versions.flat_map(|version| self.users_of(version)).chain(members).collect(),
+            used_by: versions
+                .flat_map(|version| self.users_of(version))
+                .chain(members)
+                .chain(self.schedules.iter().filter(|row| row.layer_id == layer.id).map(asking))
+                .collect(),
         }
     }
 
@@ -141,14 +151,19 @@ impl Scene {
     pub async fn layer(&self, tx: &mut Tx, layer: LayerRow) -> Result<api::Layer> {
         let sums = LayerSums::of(tx, layer.id).await?.ok_or_else(|| Error::not_found("layer", layer.id))?;
         let used = self.used(tx).await?;
-        Ok(self.layer_of(layer, sums, &used))
+        let old = old_versions(tx, self, &layer).await?;
+        Ok(self.layer_of(layer, sums, &used, old))
     }
 
     /// Layers in their order, as people see them.
     pub async fn layers(&self, tx: &mut Tx, layers: Vec<ListedLayer>) -> Result<Vec<api::Layer>> {
         let used = self.used(tx).await?;
-        let view = |ListedLayer { layer, sums, .. }| self.layer_of(layer, sums, &used);
-        Ok(layers.into_iter().map(view).collect())
+        let mut views = Vec::with_capacity(layers.len());
+        for ListedLayer { layer, sums, .. } in layers {
+            let old = old_versions(tx, self, &layer).await?;
+            views.push(self.layer_of(layer, sums, &used, old));
+        }
+        Ok(views)
     }
 
     /// The versions that something uses.
@@ -157,7 +172,13 @@ impl Scene {
         VersionRow::among(tx, ids).await
     }
 
-    fn layer_of(&self, layer: LayerRow, sums: LayerSums, used: &[VersionMark]) -> api::Layer {
+    fn layer_of(
+        &self,
+        layer: LayerRow,
+        sums: LayerSums,
+        used: &[VersionMark],
+        old_versions: Vec<api::OldVersion>,
+    ) -> api::Layer {
         let of_layer = used.iter().filter(|version| version.layer_id == layer.id);
         let facts = self.facts_of(&layer, sums.deployable as usize, of_layer.map(|version| version.id));
         let (newest_version, state) = sums.newest.unzip();
@@ -170,6 +191,8 @@ impl Scene {
             os_layer_id: layer.os_layer_id,
             os_layer_name: os_layer.map(|one| one.os_layer_name.clone()),
             exclusions: layer.exclusions,
+            retention: layer.retention,
+            old_versions,
             created_at: layer.created_at,
             updated_at: layer.updated_at,
             version_count: sums.versions,
@@ -280,9 +303,17 @@ impl Scene {
         let uses = |task: &&TaskRow| task.input.get("connector_id").and_then(|v| v.as_str()) == Some(&id);
         let name = |task: &TaskRow| format!("the task \"{}\"", task.title.trim_end_matches('.'));
         let templates = self.templates.iter().filter(|row| row.connector_id == Some(connector.id));
+        let schedules = self.schedules.iter().filter(|row| row.connector_id() == Some(connector.id));
         ConnectorFacts {
             name: connector.name.clone(),
-            used_by: self.open.iter().filter(uses).map(name).chain(templates.map(named)).collect(),
+            used_by: self
+                .open
+                .iter()
+                .filter(uses)
+                .map(name)
+                .chain(templates.map(named))
+                .chain(schedules.map(asking))
+                .collect(),
         }
     }
 
@@ -331,6 +362,7 @@ impl Scene {
             },
             detail: detail.or(observed.detail),
             ssh: observed.ssh.map(|address| address.to_string()),
+            cd: observed.cd,
             has_screen: observed.has_screen,
             vnc_socket: observed.vnc_socket.map(|path| path.to_string_lossy().into_owned()),
             serial_log: observed.serial_log.map(|path| path.to_string_lossy().into_owned()),
@@ -511,6 +543,7 @@ pub fn image(row: ImageRow) -> api::Image {
         disk_bytes: row.disk_size,
         firmware: row.firmware,
         path: row.path.map(|path| path.to_string_lossy().into_owned()),
+        connector_id: row.connector_id,
         report: row.report,
         task_id: row.task_id,
         created_at: row.created_at,
@@ -537,5 +570,41 @@ pub fn upload(app: &App, row: UploadRow) -> api::Upload {
         created_at: row.created_at,
         updated_at: row.updated_at,
         actions: shown("upload", facts.actions()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_task_uses_is_found_in_whatever_shape_it_was_given() {
+        let [version, base, below, made] = [1, 2, 3, 4].map(Uuid::from_u128);
+        let input = json!({
+            "version_id": version, "base_version_id": base, "machine_name": "packaging", "disk_size": 5,
+            "disks of another release": [{ "parts": { "below": [below], "made": made }, "why": "not an id" }],
+        });
+        let task = |kind: &str| TaskRow {
+            id: Uuid::nil(),
+            kind: kind.into(),
+            title: "Publish 'desk'.".into(),
+            layer_id: None,
+            version_id: Some(version),
+            input: input.clone(),
+            request: json!({}),
+            created_by: String::new(),
+            comment: String::new(),
+            created_at: String::new(),
+            updated_at: String::new(),
+            ending: None,
+            error: None,
+            finished_at: None,
+        };
+        let used = |kind: &str| uses_of(&task(kind)).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!(used("add_version"), [base, below, made]);
+        assert_eq!(used("publish_image"), [version, base, below, made]);
+        assert_eq!(used("verify_version"), [version]);
+        assert_eq!(uses_of(&task("add_version"))[0].1, "the packaging machine 'packaging'");
     }
 }

@@ -1,13 +1,13 @@
 //! What the steps of tasks act on: catalog, repository, connectors.
 
-use crate::catalog::{Catalog, ConnectorRow};
+use crate::catalog::{Catalog, ConnectorRow, now};
 use crate::composition::{Composing, Previews};
 use crate::error::{Error, Result, chain};
 use crate::place::Place;
 use crate::secrets::Secrets;
 use crate::tools::Tools;
 use shale_connector::{Connector, ServeCommand};
-use shale_store::Repository;
+use shale_store::{NewVersion, Repository, Saved, Source};
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -155,6 +155,24 @@ impl World {
             ConnectorRow::get(&mut tx, id).await
         })?;
         self.connector(&row.ok_or_else(|| Error::not_found("connector configuration", id))?)
+    }
+
+    /// Stores `source` in the repository as `id`; blocks that it leaves to its parent are `parent`'s.
+    pub fn save(
+        &self,
+        id: Uuid,
+        parent: Option<Uuid>,
+        source: &dyn Source,
+        watch: shale_store::Watch,
+    ) -> shale_store::Result<Saved> {
+        let new = NewVersion {
+            id: id.into(),
+            parent: parent.map(Into::into),
+            size: source.size(),
+            created: now(),
+            threads: self.threads,
+        };
+        self.repository.save(new, source, watch)
     }
 
     /// The program that knows file systems: it lies beside this one.

@@ -3,6 +3,7 @@
 //! ```text
 //!   lock                       flock: shared = adds things, exclusive = removes things
 //!   locks/<name>.json          who: pid and what; flocked by its owner as long as it lives
+//!   locks/.<name>              the same, before it is written and has its name
 //!   tmp/<name>.<n>             files that this owner has not published yet
 //! ```
 //!
@@ -127,7 +128,12 @@ impl Lock {
                 Err(TryLockError::Error(e)) => return Err(Error::io(context(), e)),
             }
             own.set_len(0).and_then(|()| own.write_all(&text)).map_err(|e| Error::io(context(), e))?;
-            fs::rename(&unborn, &sidecar).map_err(|e| Error::io(context(), e))?;
+            match fs::rename(&unborn, &sidecar) {
+                Ok(()) => {}
+                // Swept in the moment before it was locked.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io(context(), e)),
+            }
             let temps = AtomicU64::new(0);
             return Ok(Self { sidecar, name, temps, _repository: repository, _own: own });
         }
@@ -164,16 +170,16 @@ pub(crate) fn sweep(root: &Path) -> usize {
     for folder in [place::TMP, place::LOCKS] {
         let Ok(entries) = fs::read_dir(root.join(folder)) else { continue };
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(owner) = name.to_str().and_then(|name| name.split_once('.')).map(|(owner, _)| owner)
-            else {
-                continue;
+            let (name, path) = (entry.file_name(), entry.path());
+            let sidecar = match name.to_str().and_then(|name| name.split_once('.')) {
+                None => continue,
+                // About to be one.
+                Some(("", _)) => path.clone(),
+                Some((owner, _)) => root.join(place::LOCKS).join(format!("{owner}.json")),
             };
-            // A name that begins with a dot is a sidecar about to be born: one byte of race is not worth a lock.
-            if owner.is_empty() || is_held(&root.join(place::LOCKS).join(format!("{owner}.json"))) {
-                continue;
+            if !is_held(&sidecar) {
+                removed += usize::from(fs::remove_file(path).is_ok());
             }
-            removed += usize::from(fs::remove_file(entry.path()).is_ok());
         }
     }
     removed

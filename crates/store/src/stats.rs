@@ -1,11 +1,14 @@
 //! How much there is, how much of it is different, and how much room it takes.
 
+use std::collections::HashSet;
+
 use crate::BLOCK;
 use crate::digest::VersionId;
 use crate::error::Result;
 use crate::index;
 use crate::live::{self, Owner};
-use crate::repository::Repository;
+use crate::manifest::Manifest;
+use crate::repository::{Inner, Repository};
 
 /// Sizes in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,12 @@ pub struct VersionStats {
 impl Repository {
     /// Counts. Reads all manifests and map pages, no data.
     pub fn stats(&self) -> Result<Stats> {
+        self.stats_without(&HashSet::new())
+    }
+
+    /// The same, where versions in `passing` are no reason to keep anything: what another one needs is that one's own, though
+    /// they need it too.
+    pub fn stats_without(&self, passing: &HashSet<VersionId>) -> Result<Stats> {
         let inner = &*self.inner;
         let packs = index::list_packs(&inner.place)?;
         let manifests = live::manifests(inner)?;
@@ -66,6 +75,28 @@ impl Repository {
                 stats.versions[number as usize].own += length;
             }
         }
+        if !passing.is_empty() {
+            let staying: Vec<_> = manifests.into_iter().filter(|one| !passing.contains(&one.id)).collect();
+            stats.count_own(inner, &staying)?;
+        }
         Ok(stats)
+    }
+}
+
+impl Stats {
+    /// Counts anew what only one of `staying` needs among themselves.
+    fn count_own(&mut self, inner: &Inner, staying: &[Manifest]) -> Result<()> {
+        let mut own = vec![0; staying.len()];
+        for (digest, owner) in live::owners(inner, staying)? {
+            if let Owner::One(number) = owner {
+                own[number as usize] += u64::from(inner.locate(&digest)?.entry.length);
+            }
+        }
+        for (manifest, own) in staying.iter().zip(own) {
+            for version in self.versions.iter_mut().filter(|version| version.id == manifest.id) {
+                version.own = own;
+            }
+        }
+        Ok(())
     }
 }

@@ -122,6 +122,23 @@ fn while_somebody_saves_nothing_is_deleted_and_it_is_told_who() {
 }
 
 #[test]
+fn what_was_about_to_become_a_holders_note_goes_with_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let repository = Repository::create(folder.path()).unwrap();
+    // As processes leave them that are killed between making a note and giving it its name, and as one has it that lives.
+    let [dead, alive] =
+        ["4000001-15", "4000002-0"].map(|owner| folder.path().join(format!("locks/.{owner}")));
+    std::fs::write(&dead, "{").unwrap();
+    let owner = std::fs::File::create(&alive).unwrap();
+    owner.lock().unwrap();
+    repository.gc(&at(0), keep_going()).unwrap();
+    assert!(!dead.exists() && alive.exists());
+    drop(owner);
+    repository.gc(&at(0), keep_going()).unwrap();
+    disks::assert_nothing_left(folder.path());
+}
+
+#[test]
 fn a_damaged_repository_is_not_collected() {
     let folder = tempfile::tempdir().unwrap();
     let repository = Repository::create(folder.path()).unwrap();

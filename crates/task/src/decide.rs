@@ -120,7 +120,7 @@ impl Phase {
     /// that kills the process must not do so for ever.
     fn for_good(&self, tries: u32) -> Option<String> {
         match self {
-            Self::Failed { why, retry: Retry::Never, .. } => Some(why.clone()),
+            Self::Failed { why, retry, .. } if retry.is_never() => Some(why.clone()),
             Self::Failed { why, attempt, .. } if *attempt >= tries => Some(why.clone()),
             Self::Trying { attempt } if *attempt >= tries => Some(format!(
                 "The program ended during try {attempt}, the last one: see its own log for the reason."
@@ -236,7 +236,12 @@ impl<'a> Replay<'a> {
         if self.index(step)? != self.at || self.canceled || self.back.is_some() {
             return Err(format!("the step '{step}' began when it was not its turn"));
         }
-        if matches!(self.phase, Phase::Waiting { .. } | Phase::Failed { retry: Retry::Never, .. }) {
+        let is_over = match &self.phase {
+            Phase::Waiting { .. } => true,
+            Phase::Failed { retry, .. } => retry.is_never(),
+            Phase::Ready | Phase::Trying { .. } => false,
+        };
+        if is_over {
             return Err(format!("the step '{step}' began while it could not"));
         }
         if attempt != self.phase.tried() + 1 {
@@ -288,9 +293,15 @@ impl<'a> Replay<'a> {
             Phase::Ready | Phase::Waiting { .. } => false,
         };
         let failed = matches!(self.phase, Phase::Failed { .. })
-            && rule.on_failure == OnFailure::Undo
+            && !self.asks(rule)
             && self.phase.for_good(rule.tries).is_some();
         !spoken && !failed && !self.canceled && self.back.is_none() && !self.past_last_word()
+    }
+
+    /// Whether a person is asked when the step whose turn it is has failed for good.
+    fn asks(&self, rule: &Rule) -> bool {
+        rule.on_failure == OnFailure::Ask
+            && !matches!(self.phase, Phase::Failed { retry: Retry::TurnBack, .. })
     }
 
     pub fn past_last_word(&self) -> bool {
@@ -316,7 +327,7 @@ impl<'a> Replay<'a> {
         if back.left != index + 1 {
             return Err(format!("the step '{step}' is undone when it was not its turn"));
         }
-        if matches!(back.phase, Phase::Failed { retry: Retry::Never, .. })
+        if matches!(back.phase, Phase::Failed { retry, .. } if retry.is_never())
             || attempt != back.phase.tried() + 1
         {
             return Err(format!(
@@ -372,7 +383,7 @@ impl<'a> Replay<'a> {
             Some(why) if self.past_last_word() => {
                 Next::End(Ending::Stuck { why, left: self.names(self.at..self.steps.len()) })
             }
-            Some(why) if rule.on_failure == OnFailure::Ask => Next::Ask { step: self.at, why },
+            Some(why) if self.asks(rule) => Next::Ask { step: self.at, why },
             Some(why) => self.turn_back(Ending::Failed { why }),
         }
     }

@@ -11,6 +11,15 @@ pub enum Retry {
     Later,
     /// It may not: give up at once.
     Never,
+    /// It may not, and nobody is to be asked even where the step asks: the task turns back.
+    TurnBack,
+}
+
+impl Retry {
+    /// Whether there is no other try.
+    pub fn is_never(self) -> bool {
+        self != Self::Later
+    }
 }
 
 /// One thing that happened to a task. Appended durably before anything acts on it, and never changed.
@@ -120,6 +129,10 @@ mod tests {
             (
                 Event::Failed { step: s(), why: "no.".into(), retry: Retry::Later },
                 json!({"event": "failed", "step": "copy", "why": "no.", "retry": "later"}),
+            ),
+            (
+                Event::Failed { step: s(), why: "no.".into(), retry: Retry::TurnBack },
+                json!({"event": "failed", "step": "copy", "why": "no.", "retry": "turn_back"}),
             ),
             (
                 Event::Waiting { step: s(), needs: json!({"text": "do it"}) },

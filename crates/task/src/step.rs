@@ -83,6 +83,11 @@ impl StepError {
         Self::new(why, Retry::Never)
     }
 
+    /// A failure after which nobody is asked, whatever [`Step::on_failure`] says: the task turns back.
+    pub fn turn_back(why: impl Into<String>) -> Self {
+        Self::new(why, Retry::TurnBack)
+    }
+
     /// The step saw [`Context::canceled`] (or a watch's `Break`) and stopped.
     pub fn stopped() -> Self {
         Self::new("It was stopped because the task was cancelled.", Retry::Later)

@@ -23,7 +23,7 @@ fn rules() -> Vec<Rule> {
 }
 
 /// Writes a log as words: `+a` started (`+a2` its second try), `.a` done, `-a` failed for now, `!a` failed for good,
-/// `?a` waits, `yes` a signal, `retry`, `cancel`, `<a` undo started, `>a` undone, `~a` undo failed for now, `#a` for good.
+/// `^a` failed for good and nobody is asked, `?a` waits, `yes` a signal, `retry`, `cancel`, `<a` undo started, `>a` undone, `~a` undo failed for now, `#a` for good.
 fn log(words: &str) -> Vec<Event> {
     words.split_whitespace().map(event).collect()
 }
@@ -41,6 +41,7 @@ fn event(word: &str) -> Event {
         (_, ".") => Event::Done { output: json!(step), step },
         (_, "-") => Event::Failed { why: why(), step, retry: Retry::Later },
         (_, "!") => Event::Failed { why: why(), step, retry: Retry::Never },
+        (_, "^") => Event::Failed { why: why(), step, retry: Retry::TurnBack },
         (_, "?") => Event::Waiting { step, needs: json!("help") },
         (_, "<") => Event::UndoStarted { step, attempt },
         (_, ">") => Event::UndoDone { step },
@@ -78,6 +79,9 @@ fn every_situation_has_its_decision() {
         ("+a -a +a2 -a +a3 -a", "undo a 1"),
         ("+a +a2 +a3", "undo a 1"),
         ("+a !a", "undo a 1"),
+        ("+a .a +b ^b", "undo b 1"),
+        ("+a .a +b ?b yes +b ^b <b >b <a >a", "failed: b is broken."),
+        ("+a .a +b .b +c .c +d ^d", "stuck with d: d is broken."),
         ("+a !a <a >a", "failed: a is broken."),
         // Waiting
         ("+a ?a", "wait a"),

@@ -10,6 +10,8 @@
 /* What a tree of extents may hold; more is a lie or not worth keeping. */
 #define STEPS_LIMIT (4u << 20)
 #define TARGET_LIMIT 65536u
+/* Blocks of a folder that are read for one answer. Blocks of pointers that lead to one another can make any number of a few. */
+#define BLOCKS_LIMIT (1u << 20)
 /* Features under which writing would need more than is done here: compression, filesystems apart, mmp, large attributes
  * in inodes, encryption, folders that fold case | quotas, clusters, snapshots, read-only, projects, shared blocks,
  * verity. */
@@ -259,6 +261,9 @@ struct names {
         char text[EXT2_NAME_LEN];
     } *all;
     size_t count, room;
+    uint32_t before; /* Entries that are still to be passed over. */
+    uint32_t blocks;
+    int more;
 };
 
 /* A folder that is kept in its inode tells "." and ".." like any other entry. */
@@ -271,9 +276,19 @@ static int take_name(ext2_ino_t folder, int entry, struct ext2_dir_entry *found,
 {
     struct names *names = to;
     int length = ext2fs_dirent_name_len(found);
-    (void)folder, (void)offset, (void)blocksize, (void)block;
+    (void)folder, (void)blocksize, (void)block;
+    if (offset == 0 && ++names->blocks > BLOCKS_LIMIT)
+        return DIRENT_ABORT;
     if (entry != DIRENT_OTHER_FILE || found->inode == 0 || is_dots(found, length))
         return 0;
+    if (names->before > 0) {
+        names->before--;
+        return 0;
+    }
+    if (names->count == PART_LIMIT) {
+        names->more = 1;
+        return DIRENT_ABORT;
+    }
     if (names->count == names->room) {
         names->room = names->room ? names->room * 2 : 64;
         names->all = realloc(names->all, names->room * sizeof *names->all);
@@ -287,24 +302,26 @@ static int take_name(ext2_ino_t folder, int entry, struct ext2_dir_entry *found,
     return 0;
 }
 
-static int ext_folder(uint64_t node)
+static int ext_folder(uint64_t node, uint32_t from)
 {
-    struct names names = {NULL, 0, 0};
+    struct names names = {.before = from};
     errcode_t error = node > UINT32_MAX ? EXT2_ET_BAD_INODE_NUM : ext2fs_check_directory(fs, (ext2_ino_t)node);
     int result = 0;
     if (!error)
-        error = ext2fs_dir_iterate2(fs, (ext2_ino_t)node, 0, NULL, take_name, &names);
+        error = ext2fs_dir_iterate2(fs, (ext2_ino_t)node, DIRENT_FLAG_INCLUDE_EMPTY, NULL, take_name, &names);
+    if (!error && names.blocks > BLOCKS_LIMIT)
+        error = EXT2_ET_DIR_CORRUPTED;
     if (error)
         result = ext_wrong_inode(error, node);
-    put_u32((uint32_t)names.count);
-    for (size_t i = 0; i < names.count && result == 0; i++) {
+    size_t place = put_later_u32(), i;
+    for (i = 0; i < names.count && result == 0 && !answer_is_full(); i++) {
         put_bytes(names.all[i].text, names.all[i].length);
         error = put_entry(names.all[i].node);
         if (error)
             result = ext_wrong_inode(error, names.all[i].node);
-        else if (answer_is_full())
-            result = fail(UNSUPPORTED, "a folder has more entries than can be told at once");
     }
+    put_now_u32(place, (uint32_t)i);
+    put_u8(names.more || i < names.count);
     free(names.all);
     return result;
 }

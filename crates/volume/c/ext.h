@@ -1,4 +1,5 @@
-/* What the parts of ext share: ext.c opens and reads, ext_disk.c shows the disk to the library, ext_write.c writes. */
+/* What the parts of ext share: ext.c opens and reads, ext_disk.c shows the disk to the library, ext_write.c writes,
+ * ext_folder.c knows names. */
 #ifndef SHALE_EXT_H
 #define SHALE_EXT_H
 
@@ -29,6 +30,13 @@ errcode_t attributes_open(ext2_ino_t node, struct ext2_xattr_handle **handle);
 /* Whether an attribute is a small file's content, kept in its inode. */
 int is_content(const char *name);
 int put_map(uint64_t node);
+
+/* ext_folder.c. Before a folder changes, it is made ready: one that is long gets an index. */
+errcode_t folder_ready(ext2_ino_t folder);
+errcode_t folder_find(ext2_ino_t folder, const char *name, ext2_ino_t *node);
+/* The name must not be there, or be that of `node`. */
+errcode_t folder_add(ext2_ino_t folder, const char *name, ext2_ino_t node, int type);
+errcode_t folder_drop(ext2_ino_t folder, const char *name, ext2_ino_t node);
 
 /* ext_write.c */
 int ext_make(struct request *request);

@@ -27,13 +27,14 @@ static int name_is_bad(const char *name)
     return length == 0 || length > EXT2_NAME_LEN || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..");
 }
 
-static errcode_t link_into(ext2_ino_t folder, const char *name, ext2_ino_t node, int type)
+/* EXT2_ET_DIR_EXISTS where a folder, which is made ready for it, has the name. */
+static errcode_t name_is_free(ext2_ino_t folder, const char *name)
 {
-    errcode_t error = ext2fs_link(fs, folder, name, node, type);
-    if (error != EXT2_ET_DIR_NO_SPACE)
-        return error;
-    error = ext2fs_expand_dir(fs, folder);
-    return error ? error : ext2fs_link(fs, folder, name, node, type);
+    ext2_ino_t scratch;
+    errcode_t error = folder_ready(folder);
+    if (!error)
+        error = folder_find(folder, name, &scratch);
+    return error == EXT2_ET_FILE_NOT_FOUND ? 0 : error ? error : EXT2_ET_DIR_EXISTS;
 }
 
 struct making {
@@ -52,20 +53,14 @@ static errcode_t make_folder(const struct making *making, ext2_ino_t node)
         return error;
     if (parent.i_links_count >= LINKS_LIMIT)
         return EXT2_ET_DIR_NO_SPACE;
-    error = ext2fs_mkdir(fs, making->parent, node, making->name);
-    if (error != EXT2_ET_DIR_NO_SPACE)
-        return error;
-    error = ext2fs_expand_dir(fs, making->parent);
-    return error ? error : ext2fs_mkdir(fs, making->parent, node, making->name);
+    error = ext2fs_mkdir(fs, making->parent, node, NULL);
+    return error ? error : folder_add(making->parent, making->name, node, EXT2_FT_DIR);
 }
 
 static errcode_t make_link(const struct making *making, ext2_ino_t node)
 {
-    errcode_t error = ext2fs_symlink(fs, making->parent, node, making->name, making->target);
-    if (error != EXT2_ET_DIR_NO_SPACE)
-        return error;
-    error = ext2fs_expand_dir(fs, making->parent);
-    return error ? error : ext2fs_symlink(fs, making->parent, node, making->name, making->target);
+    errcode_t error = ext2fs_symlink(fs, making->parent, node, NULL, making->target);
+    return error ? error : folder_add(making->parent, making->name, node, EXT2_FT_SYMLINK);
 }
 
 static errcode_t make_other(const struct making *making, ext2_ino_t node)
@@ -102,7 +97,7 @@ static errcode_t make_other(const struct making *making, ext2_ino_t node)
         if (error)
             return error;
     }
-    error = link_into(making->parent, making->name, node, types[making->kind].type);
+    error = folder_add(making->parent, making->name, node, types[making->kind].type);
     if (!error)
         ext2fs_inode_alloc_stats2(fs, node, +1, 0);
     return error;
@@ -111,7 +106,7 @@ static errcode_t make_other(const struct making *making, ext2_ino_t node)
 int ext_make(struct request *request)
 {
     struct making making;
-    ext2_ino_t node, scratch;
+    ext2_ino_t node;
     making.parent = (ext2_ino_t)take_u64(request);
     making.name = take_text(request);
     making.kind = take_u8(request);
@@ -120,10 +115,12 @@ int ext_make(struct request *request)
     making.target = take_text(request);
     if (name_is_bad(making.name) || making.kind < FOLDER || making.kind > SOCKET_)
         return fail(INVALID, "this name cannot be given to an entry");
-    if (ext2fs_lookup(fs, making.parent, making.name, (int)strlen(making.name), NULL, &scratch) == 0)
-        return fail(INVALID, "there is an entry of this name already");
     int mode = making.kind == FOLDER ? LINUX_S_IFDIR : LINUX_S_IFREG;
-    errcode_t error = ext2fs_new_inode(fs, making.parent, mode, NULL, &node);
+    errcode_t error = name_is_free(making.parent, making.name);
+    if (error == EXT2_ET_DIR_EXISTS)
+        return fail(INVALID, "there is an entry of this name already");
+    if (!error)
+        error = ext2fs_new_inode(fs, making.parent, mode, NULL, &node);
     if (!error && making.kind == FOLDER)
         error = make_folder(&making, node);
     else if (!error && making.kind == LINK)
@@ -146,18 +143,21 @@ static int type_of(uint16_t mode)
 int ext_link(struct request *request)
 {
     struct ext2_inode_large *inode;
-    ext2_ino_t parent = (ext2_ino_t)take_u64(request), scratch;
+    ext2_ino_t parent = (ext2_ino_t)take_u64(request);
     const char *name = take_text(request);
     uint64_t node = take_u64(request);
-    if (name_is_bad(name) || ext2fs_lookup(fs, parent, name, (int)strlen(name), NULL, &scratch) == 0)
+    errcode_t error = name_is_bad(name) ? EXT2_ET_DIR_EXISTS : name_is_free(parent, name);
+    if (error == EXT2_ET_DIR_EXISTS)
         return fail(INVALID, "this name cannot be given to an entry, or is taken");
-    errcode_t error = inode_of(node, &inode);
+    if (error)
+        return ext_wrong(error, "the name cannot be added");
+    error = inode_of(node, &inode);
     if (error)
         return ext_wrong_inode(error, node);
     if (LINUX_S_ISDIR(inode->i_mode) || inode->i_links_count >= LINKS_LIMIT)
         return fail(INVALID, "it cannot have another name");
     int type = type_of(inode->i_mode);
-    error = link_into(parent, name, (ext2_ino_t)node, type);
+    error = folder_add(parent, name, (ext2_ino_t)node, type);
     if (!error)
         error = inode_of(node, &inode);
     if (!error) {
@@ -212,7 +212,9 @@ int ext_remove(struct request *request)
     int is_full = 0;
     if (name_is_bad(name))
         return fail(INVALID, "no entry can have this name");
-    errcode_t error = ext2fs_lookup(fs, parent, name, (int)strlen(name), NULL, &node);
+    errcode_t error = folder_ready(parent);
+    if (!error)
+        error = folder_find(parent, name, &node);
     if (!error)
         error = inode_of(node, &inode);
     if (error)
@@ -223,7 +225,7 @@ int ext_remove(struct request *request)
     if (is_full)
         return fail(INVALID, "a folder that is not empty cannot be removed");
     if (!error)
-        error = ext2fs_unlink(fs, parent, name, node, 0);
+        error = folder_drop(parent, name, node);
     if (!error)
         error = inode_of(node, &inode);
     if (!error && !is_folder && inode->i_links_count > 1) {

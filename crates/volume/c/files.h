@@ -33,7 +33,8 @@ int fail(enum failure kind, const char *text);
 /* All return 0 when they have answered in full, or -1 after fail(). */
 struct file_system {
     int (*open)(int writable);
-    int (*folder)(uint64_t node);
+    /* Its entries from this number on: u32 count, the entries, and u8 whether there are more. */
+    int (*folder)(uint64_t node, uint32_t from);
     int (*entry)(uint64_t node);
     int (*map)(uint64_t node, const uint8_t *stream, uint32_t length);
     int (*read)(uint64_t node, const uint8_t *stream, uint32_t length, uint64_t offset, uint32_t count);

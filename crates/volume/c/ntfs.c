@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,10 @@
 
 #define STREAMS_LIMIT 65536u
 #define EXTENTS_LIMIT (1u << 20)
+/* Bytes of keys of an encrypted file: Windows takes no more. */
+#define KEYS_LIMIT (256 << 10)
+/* Encryption goes by sectors, of which the last is filled up. */
+#define SECTOR 512u
 
 ntfs_volume *volume;
 struct SECURITY_CONTEXT security;
@@ -112,6 +117,37 @@ static int put_record_facts(ntfs_inode *record)
     return 0;
 }
 
+int is_folder(ntfs_inode *record)
+{
+    return (record->mrec->flags & MFT_RECORD_IS_DIRECTORY) != 0;
+}
+
+/* Where the three numbers behind a record's bits lie, if it has them. Windows keeps in them that names in a folder differ by the
+ * size of letters; as nobody has told how, they are kept whole. */
+uint8_t *versions_of(ntfs_attr_search_ctx *search)
+{
+    if (ntfs_attr_lookup(AT_STANDARD_INFORMATION, AT_UNNAMED, 0, CASE_SENSITIVE, 0, NULL, 0, search)
+        || le32_to_cpu(search->attr->value_length) < offsetof(STANDARD_INFORMATION, v1_end))
+        return NULL;
+    return (uint8_t *)search->attr + le16_to_cpu(search->attr->value_offset) + offsetof(STANDARD_INFORMATION, maximum_versions);
+}
+
+/* Their length where one of them is not 0, and 0 otherwise. */
+static int get_versions(ntfs_inode *record)
+{
+    static const char none[VERSIONS_LENGTH];
+    int length = 0;
+    ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(record, NULL);
+    const uint8_t *versions = search ? versions_of(search) : NULL;
+    if (versions && memcmp(versions, none, sizeof none)) {
+        memcpy(value, versions, sizeof none);
+        length = sizeof none;
+    }
+    if (search)
+        ntfs_attr_put_search_ctx(search);
+    return length;
+}
+
 static void put_attribute(const char *name, int length, uint32_t *count)
 {
     if (length <= 0)
@@ -147,6 +183,26 @@ int dos_name_of(ntfs_inode *record, uint64_t folder)
     return size > 0 && size <= (int)sizeof value ? size : 0;
 }
 
+/* What tells the keys of an encrypted file (EFS) from others: FNV-1a of where they are kept. The keys are of no use outside of its Windows,
+ * and a disk may have many. Its length, or 0. */
+static int get_keys_sum(ntfs_inode *record)
+{
+    static ntfschar name[] = {const_cpu_to_le16('$'), const_cpu_to_le16('E'), const_cpu_to_le16('F'), const_cpu_to_le16('S')};
+    uint64_t sum = 0xcbf29ce484222325u;
+    ntfs_attr *keys = ntfs_attr_open(record, AT_LOGGED_UTILITY_STREAM, name, sizeof name / sizeof *name);
+    if (!keys)
+        return 0;
+    s64 got, at = 0;
+    while (at < KEYS_LIMIT && (got = ntfs_attr_pread(keys, at, sizeof value, value)) > 0) {
+        for (s64 i = 0; i < got; i++)
+            sum = (sum ^ (uint8_t)value[i]) * 0x100000001b3u;
+        at += got;
+    }
+    ntfs_attr_close(keys);
+    memcpy(value, &sum, sizeof sum);
+    return sizeof sum;
+}
+
 /* Every value that there is. Of several names in one folder, the name for DOS is that of the one made for Windows; `folder`
  * is 0 where it is not to be told. */
 static int put_attributes(ntfs_inode *record, uint64_t folder)
@@ -174,6 +230,9 @@ static int put_attributes(ntfs_inode *record, uint64_t folder)
             return ntfs_wrong_record(record->mft_no);
         put_attribute("system.ntfs_reparse_data", length, &count);
     }
+    if ((record->flags & FILE_ATTR_ENCRYPTED) && !is_folder(record))
+        put_attribute("system.ntfs_efs_sum", get_keys_sum(record), &count);
+    put_attribute("system.ntfs_versions", get_versions(record), &count);
     put_now_u32(place, count);
     return 0;
 }
@@ -205,7 +264,7 @@ static int put_streams(ntfs_inode *record)
     return error == ENOENT ? 0 : -1;
 }
 
-static uint32_t links_of(ntfs_inode *record)
+uint32_t links_of(ntfs_inode *record)
 {
     uint32_t links = 0;
     ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(record, NULL);
@@ -217,11 +276,6 @@ static uint32_t links_of(ntfs_inode *record)
     if (search)
         ntfs_attr_put_search_ctx(search);
     return links;
-}
-
-int is_folder(ntfs_inode *record)
-{
-    return (record->mrec->flags & MFT_RECORD_IS_DIRECTORY) != 0;
 }
 
 static int put_entry(uint64_t node, uint64_t folder)
@@ -259,6 +313,8 @@ struct names {
         ntfschar text[NTFS_MAX_NAME_LEN];
     } *all;
     size_t count, room;
+    uint32_t before; /* Entries that are still to be passed over. */
+    int more;
 };
 
 static int take_name(void *to, const ntfschar *text, const int length, const int type, const s64 place, const MFT_REF found,
@@ -271,6 +327,14 @@ static int take_name(void *to, const ntfschar *text, const int length, const int
     /* "." and "..", which libntfs-3g adds. */
     if (length <= 2 && text[0] == const_cpu_to_le16('.') && text[length - 1] == const_cpu_to_le16('.'))
         return 0;
+    if (names->before > 0) {
+        names->before--;
+        return 0;
+    }
+    if (names->count == PART_LIMIT) {
+        names->more = 1;
+        return 1;
+    }
     if (names->count == names->room) {
         names->room = names->room ? names->room * 2 : 64;
         names->all = realloc(names->all, names->room * sizeof *names->all);
@@ -285,9 +349,9 @@ static int take_name(void *to, const ntfschar *text, const int length, const int
     return 0;
 }
 
-static int ntfs_folder(uint64_t node)
+static int ntfs_folder(uint64_t node, uint32_t from)
 {
-    struct names names = {NULL, 0, 0};
+    struct names names = {.before = from};
     s64 place = 0;
     int result = 0;
     ntfs_inode *folder = ntfs_inode_open(volume, node);
@@ -296,16 +360,16 @@ static int ntfs_folder(uint64_t node)
     if (!is_folder(folder)) {
         errno = ENOTDIR;
         result = ntfs_wrong_record(node);
-    } else if (ntfs_readdir(folder, &place, &names, take_name)) {
+    } else if (ntfs_readdir(folder, &place, &names, take_name) && !names.more) {
         result = ntfs_wrong_record(node);
     }
-    put_u32((uint32_t)names.count);
-    for (size_t i = 0; i < names.count && result == 0; i++) {
+    size_t count = put_later_u32(), i;
+    for (i = 0; i < names.count && result == 0 && !answer_is_full(); i++) {
         put_bytes(names.all[i].text, names.all[i].length * 2u);
         result = put_entry(names.all[i].node, names.all[i].type & FILE_NAME_WIN32 ? node : 0);
-        if (result == 0 && answer_is_full())
-            result = fail(UNSUPPORTED, "a folder has more entries than can be told at once");
     }
+    put_now_u32(count, (uint32_t)i);
+    put_u8(names.more || i < names.count);
     free(names.all);
     ntfs_inode_close(folder);
     return result;
@@ -335,11 +399,11 @@ static void stream_close(struct stream *stream)
     ntfs_inode_close(stream->record);
 }
 
-int put_runs(const ntfs_attr *data)
+int put_runs(const ntfs_attr *data, uint64_t known)
 {
     size_t place = put_later_u32();
     uint32_t count = 0;
-    uint64_t cluster = volume->cluster_size, known = (uint64_t)data->initialized_size;
+    uint64_t cluster = volume->cluster_size;
     for (const runlist_element *run = data->rl; run && run->length > 0; run++) {
         if (run->lcn < 0)
             continue;
@@ -357,6 +421,30 @@ int put_runs(const ntfs_attr *data)
     return 0;
 }
 
+/* Where the file record is that a resident stream lies in, in pieces: records are longer than clusters at times. */
+static int put_record_place(const struct stream *stream)
+{
+    size_t place = put_later_u32();
+    uint32_t count = 0, cluster = volume->cluster_size, length = volume->mft_record_size;
+    ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(stream->record, NULL);
+    int result = search ? ntfs_attr_lookup(AT_DATA, stream->data->name, stream->data->name_len, CASE_SENSITIVE, 0, NULL, 0, search) : -1;
+    for (uint32_t at = 0, part; result == 0 && at < length; at += part) {
+        uint64_t offset = search->ntfs_ino->mft_no * length + at;
+        LCN there = ntfs_attr_vcn_to_lcn(volume->mft_na, (VCN)(offset / cluster));
+        part = cluster - (uint32_t)(offset % cluster);
+        part = part < length - at ? part : length - at;
+        put_u64(at);
+        put_u64((uint64_t)there * cluster + offset % cluster);
+        put_u64(part);
+        result = there < 0 ? -1 : 0;
+        count++;
+    }
+    if (search)
+        ntfs_attr_put_search_ctx(search);
+    put_now_u32(place, count);
+    return result;
+}
+
 static int ntfs_map(uint64_t node, const uint8_t *name, uint32_t length)
 {
     struct stream stream;
@@ -364,17 +452,19 @@ static int ntfs_map(uint64_t node, const uint8_t *name, uint32_t length)
     if (stream_open(&stream, node, name, length))
         return -1;
     ntfs_attr *data = stream.data;
-    int direct = NAttrNonResident(data) && !(data->data_flags & ATTR_COMPRESSION_MASK);
-    put_u8((uint8_t)direct);
+    int is_encrypted = (data->data_flags & ATTR_IS_ENCRYPTED) != 0;
+    uint64_t known = (uint64_t)data->initialized_size;
+    /* Where nothing was written into an encrypted stream, it reads as zeros like any other. */
+    int is_plain = !is_encrypted || known == 0;
+    int direct = NAttrNonResident(data) && is_plain && !(data->data_flags & ATTR_COMPRESSION_MASK);
+    put_u8(NAttrNonResident(data) ? (uint8_t)direct : 2);
     put_u64((uint64_t)data->data_size);
-    if (data->data_flags & ATTR_IS_ENCRYPTED)
-        result = fail(UNSUPPORTED, "a file is encrypted (EFS)");
-    else if (!direct)
-        put_u32(0);
+    if (!NAttrNonResident(data))
+        result = put_record_place(&stream) ? ntfs_wrong_record(node) : 0;
     else if (ntfs_attr_map_whole_runlist(data))
         result = ntfs_wrong_record(node);
     else
-        result = put_runs(data);
+        result = put_runs(data, is_encrypted ? (known + SECTOR - 1) / SECTOR * SECTOR : known);
     stream_close(&stream);
     return result;
 }
@@ -386,6 +476,10 @@ static int ntfs_read(uint64_t node, const uint8_t *name, uint32_t length, uint64
         return fail(INVALID, "nothing is there");
     if (stream_open(&stream, node, name, length))
         return -1;
+    if ((stream.data->data_flags & ATTR_IS_ENCRYPTED) && NAttrNonResident(stream.data)) {
+        stream_close(&stream);
+        return fail(UNSUPPORTED, ONLY_IN_ITS_WINDOWS);
+    }
     uint8_t *bytes = memory(count);
     s64 got = ntfs_attr_pread(stream.data, (s64)offset, count, bytes);
     int result = got < 0 ? ntfs_wrong_record(node) : 0;

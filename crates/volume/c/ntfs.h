@@ -29,6 +29,10 @@
 #define TICKS 10000000u
 #define VALUE_LIMIT 65536
 
+/* Why the content of an encrypted file is neither read nor replaced. */
+#define ONLY_IN_ITS_WINDOWS \
+    "it is encrypted with EFS, so only the account that encrypted it can use it, in its own Windows: decrypt it there (cipher /d)"
+
 extern ntfs_volume *volume;
 extern struct SECURITY_CONTEXT security;
 extern struct ntfs_device_operations operations;
@@ -44,8 +48,13 @@ int ntfs_wrong_record(uint64_t node);
 int is_folder(ntfs_inode *record);
 /* The name for DOS that a file has in a folder, into `value`: its length, or 0. */
 int dos_name_of(ntfs_inode *record, uint64_t folder);
-/* Where the content of a stream lies, whose runs are known. */
-int put_runs(const ntfs_attr *data);
+/* How many names a record has, not counting those for DOS. */
+uint32_t links_of(ntfs_inode *record);
+/* The numbers about versions of a record, where it has them; `search` ends there. */
+#define VERSIONS_LENGTH 12
+uint8_t *versions_of(ntfs_attr_search_ctx *search);
+/* Where the first `known` bytes of the content of a stream lie, whose runs are in memory. */
+int put_runs(const ntfs_attr *data, uint64_t known);
 
 struct stream {
     ntfs_inode *record;

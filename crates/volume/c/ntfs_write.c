@@ -111,15 +111,15 @@ int ntfs_remove(struct request *request)
 
 /* The attributes that a request brings; what it lacks is removed. */
 struct wanted {
-    const uint8_t *bytes[6];
-    uint32_t lengths[6];
+    const uint8_t *bytes[7];
+    uint32_t lengths[7];
 };
-enum { DESCRIPTOR, ATTRIBUTES, DOS_NAME, EAS, OBJECT_ID, REPARSE, WANTED };
+enum { DESCRIPTOR, ATTRIBUTES, DOS_NAME, EAS, OBJECT_ID, REPARSE, VERSIONS, WANTED };
 
 static int take_wanted(struct request *request, struct wanted *wanted)
 {
     static const char *const names[WANTED] = {"system.ntfs_acl", "system.ntfs_attrib", "system.ntfs_dos_name",
-        "system.ntfs_ea", "system.ntfs_object_id", "system.ntfs_reparse_data"};
+        "system.ntfs_ea", "system.ntfs_object_id", "system.ntfs_reparse_data", "system.ntfs_versions"};
     memset(wanted, 0, sizeof *wanted);
     for (uint32_t count = take_u32(request); count > 0; count--) {
         const char *name = take_text(request);
@@ -128,7 +128,7 @@ static int take_wanted(struct request *request, struct wanted *wanted)
         int known = 0;
         while (known < WANTED && strcmp(names[known], name))
             known++;
-        if (known == WANTED || length == 0)
+        if (known == WANTED || length == 0 || (known == VERSIONS && length != VERSIONS_LENGTH))
             return fail(INVALID, "NTFS has no such attribute");
         wanted->bytes[known] = bytes;
         wanted->lengths[known] = length;
@@ -136,7 +136,8 @@ static int take_wanted(struct request *request, struct wanted *wanted)
     return 0;
 }
 
-/* Does nothing where the name is right already. The library closes both records. */
+/* Does nothing where the name is right already, or where none is wanted for one of several names: the name for DOS may belong to another
+ * of them in this folder, and the library removes none then. The library closes both records. */
 static int set_dos_name(uint64_t node, uint64_t parent, const struct wanted *wanted)
 {
     ntfs_inode *record = ntfs_inode_open(volume, node), *folder = record ? ntfs_inode_open(volume, parent) : NULL;
@@ -146,7 +147,8 @@ static int set_dos_name(uint64_t node, uint64_t parent, const struct wanted *wan
         return ntfs_wrong_record(node);
     }
     uint32_t now = (uint32_t)dos_name_of(record, parent);
-    if (now == wanted->lengths[DOS_NAME] && (now == 0 || !memcmp(value, wanted->bytes[DOS_NAME], now))) {
+    int is_right = now == wanted->lengths[DOS_NAME] && (now == 0 || !memcmp(value, wanted->bytes[DOS_NAME], now));
+    if (is_right || (wanted->lengths[DOS_NAME] == 0 && links_of(record) > 1)) {
         ntfs_inode_close(folder);
         return ntfs_inode_close(record) ? ntfs_wrong_record(node) : 0;
     }
@@ -185,6 +187,21 @@ static int set_attributes(ntfs_inode *record, const struct wanted *wanted)
     if (bits && ntfs_set_ntfs_attrib(record, bits, wanted->lengths[ATTRIBUTES], 0))
         return ntfs_wrong("the attributes cannot be set");
     return 0;
+}
+
+static int set_versions(ntfs_inode *record, const struct wanted *wanted)
+{
+    static const uint8_t none[VERSIONS_LENGTH];
+    const uint8_t *to_be = wanted->lengths[VERSIONS] ? wanted->bytes[VERSIONS] : none;
+    ntfs_attr_search_ctx *search = ntfs_attr_get_search_ctx(record, NULL);
+    uint8_t *versions = search ? versions_of(search) : NULL;
+    if (versions && memcmp(versions, to_be, VERSIONS_LENGTH)) {
+        memcpy(versions, to_be, VERSIONS_LENGTH);
+        ntfs_inode_mark_dirty(search->ntfs_ino);
+    }
+    if (search)
+        ntfs_attr_put_search_ctx(search);
+    return versions ? 0 : ntfs_wrong_record(record->mft_no);
 }
 
 /* The library sets three times and stamps the fourth: it is put right behind it. */
@@ -227,6 +244,8 @@ int ntfs_describe(struct request *request)
         return ntfs_wrong_record(node);
     int result = set_attributes(record, &wanted);
     if (!result)
+        result = set_versions(record, &wanted);
+    if (!result)
         result = set_times(record, &facts);
     if (ntfs_inode_close(record) && !result)
         result = ntfs_wrong_record(node);
@@ -248,16 +267,37 @@ static ntfs_attr *stream_anew(ntfs_inode *record, ntfschar *name, uint32_t lengt
     if (((data->data_flags ^ flags) & ATTR_COMPRESSION_MASK) == 0)
         return data;
     ntfs_attr_close(data);
+    /* The library believes the file's bit, not that of its empty content. */
+    if (length == 0)
+        record->flags = compressed ? record->flags | FILE_ATTR_COMPRESSED : record->flags & ~FILE_ATTR_COMPRESSED;
     if (ntfs_attr_set_flags(record, AT_DATA, name, (u8)length, flags, ATTR_COMPRESSION_MASK))
         return NULL;
     return ntfs_attr_open(record, AT_DATA, name, length);
+}
+
+/* Clusters for all of a stream, and no holes. The library takes one piece of free space in each stretch of the disk, and says that
+ * the disk is full where those are not enough: less at once always finds what is free. */
+static int grow_solid(ntfs_attr *data, s64 size)
+{
+    s64 stride = size, cluster = (s64)volume->cluster_size;
+    if (!ntfs_attr_truncate_solid(data, size))
+        return 0;
+    while (errno == ENOSPC && stride > cluster) {
+        stride = (stride / 2 + cluster - 1) / cluster * cluster;
+        s64 end = data->data_size;
+        while (end < size && !ntfs_attr_truncate_solid(data, size - end > stride ? end + stride : size))
+            end = data->data_size;
+        if (end == size)
+            return 0;
+    }
+    return -1;
 }
 
 /* Clusters for all of an empty stream, which count as written: the parent writes them. Streams that are small enough stay
  * among metadata. */
 static int allocate(ntfs_attr *data, uint64_t size)
 {
-    if (ntfs_attr_truncate_solid(data, (s64)size))
+    if (grow_solid(data, (s64)size))
         return -1;
     if (!NAttrNonResident(data))
         return 0;
@@ -318,7 +358,7 @@ static int size_stream(ntfs_inode *record, struct sizing *sizing)
     if (!direct)
         put_u32(0);
     else if (!result)
-        result = put_runs(data);
+        result = put_runs(data, (uint64_t)data->allocated_size);
     ntfs_attr_close(data);
     return result;
 }
@@ -332,7 +372,9 @@ int ntfs_size(struct request *request)
     if (!record)
         return ntfs_wrong_record(sizing.node);
     int result = 0;
-    if (sizing.size != UINT64_MAX)
+    if (record->flags & FILE_ATTR_ENCRYPTED && !is_folder(record))
+        result = fail(UNSUPPORTED, ONLY_IN_ITS_WINDOWS);
+    else if (sizing.size != UINT64_MAX)
         result = size_stream(record, &sizing);
     else if (ntfs_attr_remove(record, AT_DATA, sizing.length ? sizing.name : AT_UNNAMED, sizing.length))
         result = ntfs_wrong_record(sizing.node);

@@ -69,6 +69,12 @@ static int read_request(const struct file_system *files, struct request *request
     return files->read(node, stream, length, offset, count);
 }
 
+static int folder_request(const struct file_system *files, struct request *request)
+{
+    uint64_t node = take_u64(request);
+    return files->folder(node, take_u32(request));
+}
+
 static int close_all(const struct file_system *files)
 {
     int result = files->close();
@@ -79,7 +85,7 @@ static int close_all(const struct file_system *files)
 static int serve(const struct file_system *files, struct request *request)
 {
     switch (request->operation) {
-    case FOLDER_: return files->folder(take_u64(request));
+    case FOLDER_: return folder_request(files, request);
     case ENTRY: return files->entry(take_u64(request));
     case MAP:
     case READ: return read_request(files, request);

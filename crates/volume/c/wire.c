@@ -224,6 +224,13 @@ void put_now_u32(size_t place, uint32_t value)
     memcpy(answer + place, &value, 4);
 }
 
+/* Answers to the requests of one message are sent together: nobody waits for the first of them. */
+static void flush_last(void)
+{
+    if (requests.left == 0)
+        flush();
+}
+
 void wire_answer(void)
 {
     if (answer_length > ANSWER_LIMIT) {
@@ -232,7 +239,7 @@ void wire_answer(void)
     }
     send_head((uint32_t)answer_length, 'a');
     send_bytes(answer, answer_length);
-    flush();
+    flush_last();
 }
 
 void wire_error(enum failure kind, const char *text)
@@ -242,7 +249,7 @@ void wire_error(enum failure kind, const char *text)
     send_head((uint32_t)length + 1, 'e');
     send_bytes(&byte, 1);
     send_bytes(text, length);
-    flush();
+    flush_last();
 }
 
 void wire_ask(uint64_t offset, void *bytes, uint32_t length)

@@ -18,6 +18,8 @@
 /* Largest message with requests, and answer; the parent has the same limits. */
 #define REQUEST_LIMIT (2u << 20)
 #define ANSWER_LIMIT (32u << 20)
+/* A folder is told in parts: most entries in one. */
+#define PART_LIMIT 32768u
 
 enum failure { CORRUPT = 1, UNSUPPORTED = 2, FULL = 3, MISSING = 4, INVALID = 5 };
 

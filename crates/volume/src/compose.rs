@@ -15,9 +15,10 @@ use crate::changes::Changes;
 use crate::delta::Delta;
 use crate::files::{Files, Program};
 use crate::os::{OsVolume, os_volume};
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, of_spelled};
 use crate::preview::told;
 pub use crate::preview::{Action, Clash, Line, Preview, Share, Warning};
+use crate::spelling::spelled;
 use crate::stored::Stored;
 use crate::together::{Together, put_together};
 use crate::tree::Tree;
@@ -98,7 +99,10 @@ impl<'a> Opened<'a> {
 
     /// The plan, in which every file is put together.
     fn planned(&mut self, files: &mut Files, base: &Tree) -> Result<(Plan, Together)> {
-        let mut plan = plan(&self.deltas.iter().collect::<Vec<_>>(), base);
+        if let Some(spelled) = spelled(&self.deltas.iter().collect::<Vec<_>>(), base) {
+            self.deltas = spelled;
+        }
+        let mut plan = of_spelled(&self.deltas.iter().collect::<Vec<_>>(), base);
         let together = put_together(&mut plan, files, base, &mut self.contents(), false)?;
         Ok((plan, together))
     }

@@ -9,11 +9,13 @@ use shale_disk::{Error, ErrorKind, Result};
 
 use crate::files::{Attributes, Entry, Facts, Kind, Moment};
 use crate::known::Known;
+use crate::tree::DEPTH;
 
-/// Path to what happened there. Nothing else about the two states is in it: equal pairs of states have equal deltas.
+/// Path to what happened there. Nothing else about the two states is in it: equal pairs of states, with the same said of what
+/// changed, have equal deltas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
-    /// The file system it was made of, [`Known::Ext`] or [`Known::Ntfs`]; it fits no other.
+    /// The file system it was made of, [`Known::Ext`], [`Known::Ntfs`] or [`Known::Fat`]; it fits no other.
     pub kind: Known,
     /// In the order of paths' bytes.
     pub changes: BTreeMap<Vec<u8>, Change>,
@@ -73,6 +75,8 @@ pub enum Body {
     Filled(BTreeMap<Vec<u8>, Option<Content>>),
     /// One more name of the file at this path, which comes earlier in the order.
     NameOf(Vec<u8>),
+    /// The file that was at this path before, with its streams. This delta has a change there, too, which takes it away.
+    Moved(Vec<u8>),
     /// A file that several layers change, put together by a rule of [`crate::merge`] from what is there.
     Merged {
         /// The rule's name.
@@ -127,7 +131,7 @@ impl Item {
         let (new, filled) = match &self.body {
             Body::New(streams) => (Some(streams), None),
             Body::Filled(streams) => (None, Some(streams)),
-            Body::Kept | Body::NameOf(_) | Body::Merged { .. } => (None, None),
+            Body::Kept | Body::NameOf(_) | Body::Moved(_) | Body::Merged { .. } => (None, None),
         };
         let merged = match &self.body {
             Body::Merged { difference, .. } => Some(&**difference),
@@ -151,7 +155,8 @@ impl Delta {
     /// Whether it keeps the rules that [`crate::apply`] counts on; deltas are read from where others could write.
     pub fn check(&self) -> Result<()> {
         for (path, change) in &self.changes {
-            let is_path = path.is_empty() || path.split(|byte| *byte == b'/').all(is_name);
+            let names = || path.split(|byte| *byte == b'/');
+            let is_path = path.is_empty() || (names().all(is_name) && names().count() <= DEPTH + 1);
             let is_right = match change {
                 Change::Removed => !path.is_empty(),
                 Change::Put(item) => self.is_right(path, item),
@@ -187,17 +192,30 @@ impl Delta {
             Body::Filled(streams) => streams_fit(streams.keys().collect()),
             Body::NameOf(first) => {
                 let first_is_there = matches!(self.changes.get(first), Some(Change::Put(first))
-                    if !matches!(first.body, Body::NameOf(_)) && first.kind == item.kind);
+                    if !matches!(first.body, Body::NameOf(_) | Body::Moved(_)) && first.kind == item.kind);
                 item.kind != Kind::Folder && &first[..] < path && first_is_there
+            }
+            Body::Moved(from) => {
+                let is_gone = match self.changes.get(from) {
+                    Some(Change::Removed) => true,
+                    Some(Change::Put(item)) => matches!(item.body, Body::New(_) | Body::NameOf(_)),
+                    None => false,
+                };
+                item.kind == Kind::File && from != path && is_gone
             }
         };
         let contents_fit = item.contents().all(|content| {
             let ends = content.ranges.windows(2).all(|pair| pair[0].end <= pair[1].start);
             let inside =
                 content.ranges.iter().all(|range| range.start < range.end && range.end <= content.size);
-            ends && inside && content.size <= i64::MAX as u64
+            // FAT has no holes: what is not written would be what was deleted there before.
+            let is_whole = || self.kind != Known::Fat || content.length() == content.size;
+            ends && inside && content.size <= i64::MAX as u64 && is_whole()
         });
-        (is_plain || !named) && body_fits && contents_fit && (!path.is_empty() || item.kind == Kind::Folder)
+        (is_plain || self.kind == Known::Ext)
+            && body_fits
+            && contents_fit
+            && (!path.is_empty() || item.kind == Kind::Folder)
     }
 }
 

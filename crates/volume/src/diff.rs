@@ -11,27 +11,35 @@
 //!
 //! A file that has a rule of [`crate::merge`] is not kept itself in a layer: what was done to it is.
 //!
+//! A file of a layer that is elsewhere now, with the content it had in the same blocks, is moved: its content is neither read
+//! nor kept. Below a folder that was renamed that is every file.
+//!
 //! Names of one file stay names of one file. Where the set of a file's names changed, all of them are made anew: changing
 //! it in place would change what has left the set, too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
 
 use shale_disk::{Error, ErrorKind, Result, Watch};
 
 use crate::delta::{Body, Change, Content, Delta, Item, Streams, Was, timeless};
+use crate::encrypted::{self, Encrypted, encrypts, is_encrypted};
 use crate::exclude::Exclusions;
 use crate::files::{Attributes, Entry, Facts, Files, Kind, Map, show};
+use crate::known::Known;
 use crate::merge;
+use crate::moves::Moves;
 use crate::tree::{Tree, split};
 
 /// The attributes of a file on NTFS: hidden, system, compressed and so on.
 pub(crate) const BITS: &[u8] = b"system.ntfs_attrib";
 /// Its name for DOS, which belongs to one of its names.
 const DOS_NAME: &[u8] = b"system.ntfs_dos_name";
-/// The attributes that follow from the content: sparse. They can be read, not set.
-const BITS_THAT_FOLLOW: u32 = 0x200;
+/// The attributes that follow from the content: sparse, encrypted. They can be read, not set.
+const BITS_THAT_FOLLOW: u32 = 0x200 | encrypted::BIT;
 const COMPRESSED: u32 = 0x800;
+/// Streams that are asked about between two looks at whether to go on: those of one message.
+pub(crate) const AT_ONCE: usize = 1024;
 /// Bytes that are compared at once.
 const STROKE: u64 = 1 << 20;
 
@@ -55,6 +63,8 @@ pub struct Found {
     pub excluded: u64,
     /// Files that have a rule and are whole in the delta all the same: path and why.
     pub whole: Vec<(Vec<u8>, String)>,
+    /// Folders that Windows was told to encrypt new files in: a delta does not say that.
+    pub encrypting: Vec<Vec<u8>>,
 }
 
 /// What is compared.
@@ -109,12 +119,20 @@ fn find(
     watch: Watch,
 ) -> Result<Found> {
     let Compared { base, now, changed } = compared;
-    let kind = now.kind();
-    if base.kind() != kind {
-        let text = format!("the disk had a file system of another kind: {} is now {kind}", base.kind());
-        return Err(Error::new(ErrorKind::Unsupported, text));
-    }
+    let kind = one_kind(base, now)?;
     let (old, new) = (Tree::read(base, watch)?, Tree::read(now, watch)?);
+    let touched = match changed {
+        Some(changed) => touched(base, now, [&old, &new], changed, watch)?,
+        None => HashSet::new(),
+    };
+    let is_excluded = |path: &[u8], entry: &Entry| excluded.matches(path, entry.kind == Kind::Folder);
+    let moved = match changed {
+        Some(changed) if by_rules == ByRules::OfLayer => {
+            let moves = Moves { base, now, old: &old, new: &new };
+            moved(moves, kind, excluded, changed, watch)?
+        }
+        _ => HashMap::new(),
+    };
     let mut work = Work {
         old_names: names(&old, excluded),
         new_names: names(&new, excluded),
@@ -123,26 +141,21 @@ fn find(
         base,
         now,
         changed,
+        touched,
+        moved,
         by_rules,
         without: (by_rules == ByRules::OfLayer).then(|| excluded.registry()),
         keeper,
         watch,
         regrouped: HashMap::new(),
         whole: Vec::new(),
+        encrypted: Encrypted::default(),
     };
-    let mut changes = BTreeMap::new();
-    let mut left_out = 0;
-    let is_excluded = |path: &[u8], entry: &Entry| excluded.matches(path, entry.kind == Kind::Folder);
-    for (path, entry) in &old.0 {
-        let below_removed = || split(path).is_some_and(|(folder, _)| !is_folder(&new, folder));
-        if !new.0.contains_key(path) && !below_removed() {
-            if is_excluded(path, entry) {
-                left_out += 1;
-            } else {
-                changes.insert(path.clone(), Change::Removed);
-            }
-        }
-    }
+    let (left_out, gone): (Vec<_>, Vec<_>) =
+        removed(&old, &new).partition(|(path, entry)| is_excluded(path, entry));
+    let mut left_out = left_out.len() as u64;
+    let mut changes: BTreeMap<_, _> =
+        gone.into_iter().map(|(path, _)| (path.clone(), Change::Removed)).collect();
     for (path, entry) in &new.0 {
         told(watch, 0)?;
         if is_excluded(path, entry) {
@@ -154,12 +167,54 @@ fn find(
             Error::new(e.kind(), format!("'/{}' cannot be compared", show(path))).with_source(e)
         })?;
         if let Some(item) = item {
+            if let Body::Moved(from) = &item.body {
+                // Also where all of its folder is gone: what it was is known by that.
+                changes.entry(from.clone()).or_insert(Change::Removed);
+            }
             changes.insert(path.clone(), Change::Put(item));
         }
     }
+    let (whole, encrypting) = (work.whole, work.encrypted.without_files()?);
     let was = |path: &Vec<u8>| Some((path.clone(), old.0.get(path).and_then(Was::of)?));
     let was = changes.keys().filter_map(was).collect();
-    Ok(Found { whole: work.whole, delta: Delta { kind, changes, was }, excluded: left_out })
+    Ok(Found { delta: Delta { kind, changes, was }, excluded: left_out, whole, encrypting })
+}
+
+/// The kind of both file systems.
+fn one_kind(base: &Files, now: &Files) -> Result<Known> {
+    let (was, is) = (base.kind(), now.kind());
+    match was == is {
+        true => Ok(is),
+        false => {
+            let text = format!("the disk had a file system of another kind: {was} is now {is}");
+            Err(Error::new(ErrorKind::Unsupported, text))
+        }
+    }
+}
+
+/// The old path of each file that was moved, by its node.
+fn moved<'t>(
+    moves: Moves<'_, 't>,
+    kind: Known,
+    excluded: &Exclusions,
+    changed: &[Range<u64>],
+    watch: Watch,
+) -> Result<HashMap<u64, &'t [u8]>> {
+    if kind == Known::Fat {
+        // A name is a file's only place there: nothing tells that it was moved.
+        return Ok(HashMap::new());
+    }
+    let can_move = |path: &[u8], entry: &Entry| {
+        let is_kept = !excluded.matches(path, entry.kind == Kind::Folder);
+        is_kept && merge::rule(kind, path).is_none() && entry.links == 1
+    };
+    moves.find(changed, can_move, watch)
+}
+
+/// What is gone; of a folder that is gone only itself.
+fn removed<'a>(old: &'a Tree, new: &'a Tree) -> impl Iterator<Item = (&'a Vec<u8>, &'a Entry)> {
+    let below_removed = |path: &[u8]| split(path).is_some_and(|(folder, _)| !is_folder(new, folder));
+    old.0.iter().filter(move |(path, _)| !new.0.contains_key(*path) && !below_removed(path))
 }
 
 /// Tells how much more is done, and stops where that is the answer.
@@ -177,6 +232,49 @@ fn names<'a>(tree: &'a Tree, excluded: &Exclusions) -> BTreeMap<u64, Vec<&'a [u8
     names
 }
 
+/// The files that look the same in both states, but have content where something changed.
+fn touched(
+    base: &mut Files,
+    now: &mut Files,
+    [old, new]: [&Tree; 2],
+    changed: &[Range<u64>],
+    watch: Watch,
+) -> Result<HashSet<u64>> {
+    let mut asked: Vec<(u64, &[u8])> = Vec::new();
+    for (path, entry) in new.0.iter().filter(|(_, entry)| entry.kind == Kind::File) {
+        if old.0.get(path).is_some_and(|old| looks_the_same(old, entry)) {
+            let streams = entry.streams.iter().filter(|stream| stream.size > 0);
+            asked.extend(streams.map(|stream| (entry.node, &stream.name[..])));
+        }
+    }
+    let mut touched = HashSet::new();
+    for asked in asked.chunks(AT_ONCE) {
+        told(watch, 0)?;
+        let maps = now.maps(asked)?;
+        if now.kind() == Known::Fat {
+            // A node is a slot there: it may have another file now, of this size and time, in blocks that hold what they held.
+            for (((node, _), is), was) in asked.iter().zip(&maps).zip(base.maps(asked)?) {
+                if !was.is_ok_and(|was| is.as_ref().is_ok_and(|is| *is == was)) {
+                    touched.insert(*node);
+                }
+            }
+        }
+        for ((node, _), map) in asked.iter().zip(maps) {
+            // What cannot be told is said later.
+            if !map.is_ok_and(|map| is_untouched(&map, changed)) {
+                touched.insert(*node);
+            }
+        }
+    }
+    Ok(touched)
+}
+
+/// Whether all that changes with the content is the same.
+fn looks_the_same(old: &Entry, entry: &Entry) -> bool {
+    let times = |facts: &Facts| (facts.modified, facts.changed);
+    old.node == entry.node && old.streams == entry.streams && times(&old.facts) == times(&entry.facts)
+}
+
 fn is_folder(tree: &Tree, path: &[u8]) -> bool {
     tree.0.get(path).is_some_and(|entry| entry.kind == Kind::Folder)
 }
@@ -189,6 +287,10 @@ struct Work<'a> {
     base: &'a mut Files,
     now: &'a mut Files,
     changed: Option<&'a [Range<u64>]>,
+    /// Files whose times and sizes are what they were, and whose content may not be.
+    touched: HashSet<u64>,
+    /// Files that are elsewhere now: to where they were.
+    moved: HashMap<u64, &'a [u8]>,
     by_rules: ByRules,
     without: Option<&'a str>,
     keeper: &'a mut dyn Keeper,
@@ -196,6 +298,7 @@ struct Work<'a> {
     /// Files whose names are not those they had: to the first that is not excluded.
     regrouped: HashMap<u64, Vec<u8>>,
     whole: Vec<(Vec<u8>, String)>,
+    encrypted: Encrypted,
 }
 
 impl Work<'_> {
@@ -216,9 +319,14 @@ impl Work<'_> {
             Some(old) => {
                 self.old_names.get(&old.node) != group
                     || (group.is_some() && dos_name(old) != dos_name(entry))
+                    // What was decrypted is made anew: nobody here can write into what is encrypted.
+                    || (is_encrypted(old) && !is_encrypted(entry))
             }
         };
         if entry.kind == Kind::Folder {
+            if encrypts(entry) && !old.is_some_and(encrypts) {
+                self.encrypted.folders.push(path.to_vec());
+            }
             return self.folder(old, entry, of);
         }
         if group.is_some() {
@@ -230,13 +338,25 @@ impl Work<'_> {
             }
         }
         if regrouped {
+            if let Some(from) = self.moved.get(&entry.node) {
+                return Ok(Some(of(Body::Moved(from.to_vec()))));
+            }
+            if is_encrypted(entry) {
+                self.encrypted.files.push(path.to_vec());
+                return Ok(None);
+            }
             if group.is_some() {
                 self.regrouped.insert(entry.node, path.to_vec());
             }
             return Ok(Some(of(Body::New(self.streams(entry)?))));
         }
         let Some(old) = old else { return Ok(None) };
-        if entry.kind == Kind::File && self.may_differ(old, entry)? {
+        if is_encrypted(entry) {
+            if !self.is_same_encrypted(old, entry)? {
+                self.encrypted.files.push(path.to_vec());
+                return Ok(None);
+            }
+        } else if entry.kind == Kind::File && self.may_differ(old, entry) {
             let streams = self.changed_streams(old, entry)?;
             if streams.values().any(Option::is_some) || streams.len() != old.streams.len() {
                 return Ok(Some(of(Body::Filled(streams))));
@@ -257,7 +377,7 @@ impl Work<'_> {
             return Ok(None);
         }
         if let Some(old) = old
-            && !self.may_differ_with_logs(path, rule, old, entry)?
+            && !self.may_differ_with_logs(path, rule, old, entry)
         {
             return Ok(None);
         }
@@ -306,22 +426,14 @@ impl Work<'_> {
     }
 
     /// Whether a file or what belongs to it may be another.
-    fn may_differ_with_logs(
-        &mut self,
-        path: &[u8],
-        rule: &dyn merge::Rule,
-        old: &Entry,
-        entry: &Entry,
-    ) -> Result<bool> {
+    fn may_differ_with_logs(&self, path: &[u8], rule: &dyn merge::Rule, old: &Entry, entry: &Entry) -> bool {
         let (old_logs, new_logs) = (logs(self.old, path, rule), logs(self.new, path, rule));
-        for pair in old_logs.into_iter().zip(new_logs).chain([(Some(old), Some(entry))]) {
-            match pair {
-                (Some(old), Some(entry)) if !self.may_differ(old, entry)? => {}
-                (None, None) => {}
-                _ => return Ok(true),
-            }
-        }
-        Ok(false)
+        let mut pairs = old_logs.into_iter().zip(new_logs).chain([(Some(old), Some(entry))]);
+        pairs.any(|pair| match pair {
+            (Some(old), Some(entry)) => self.may_differ(old, entry),
+            (None, None) => false,
+            _ => true,
+        })
     }
 
     fn folder(
@@ -341,21 +453,10 @@ impl Work<'_> {
     }
 
     /// Whether it is worth looking into a file.
-    fn may_differ(&mut self, old: &Entry, entry: &Entry) -> Result<bool> {
-        let times = |facts: &Facts| (facts.modified, facts.changed);
-        if old.node != entry.node || old.streams != entry.streams || times(&old.facts) != times(&entry.facts)
-        {
-            return Ok(true);
-        }
-        let Some(changed) = self.changed else { return Ok(false) };
-        for stream in entry.streams.iter().filter(|stream| stream.size > 0) {
-            let map = self.now.map(entry.node, &stream.name)?;
-            // What lies among metadata has no place of its own that could be looked up.
-            if !map.direct || map.pieces.iter().any(|piece| touches(changed, piece.physical, piece.length)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    fn may_differ(&self, old: &Entry, entry: &Entry) -> bool {
+        // FAT has no time of a change, and keeps the others to two seconds.
+        let is_unsure = self.changed.is_none() && self.now.kind() == Known::Fat;
+        !looks_the_same(old, entry) || is_unsure || self.touched.contains(&entry.node)
     }
 
     fn streams(&mut self, entry: &Entry) -> Result<Streams> {
@@ -373,7 +474,11 @@ impl Work<'_> {
         for stream in &entry.streams {
             let map = self.now.map(entry.node, &stream.name)?;
             let had = old.streams.iter().any(|had| had == stream);
-            let content = match had && self.is_same_content(old, entry, &stream.name, &map)? {
+            let is_same = had && {
+                let was = self.base.map(old.node, &stream.name)?;
+                self.is_same_content(old, entry, &stream.name, [&was, &map])?
+            };
+            let content = match is_same {
                 true => None,
                 false => Some(self.content(entry, &stream.name, &map)?),
             };
@@ -390,31 +495,54 @@ impl Work<'_> {
             now.read(entry.node, stream, map, offset, buffer)
         };
         let (digest, offset) = self.keeper.keep(&ranges, &mut read)?;
-        let compressed = stream.is_empty() && bits(&entry.attributes) & COMPRESSED != 0;
+        let compressed = stream.is_empty() && compressed(entry);
         Ok(Content { size: map.size, ranges, compressed, digest, offset })
     }
 
-    /// Both have the same size. Where the same blocks hold both and none of them changed, nothing is read.
-    fn is_same_content(&mut self, old: &Entry, entry: &Entry, stream: &[u8], map: &Map) -> Result<bool> {
-        let old_map = self.base.map(old.node, stream)?;
-        let compressed = |entry: &Entry| bits(&entry.attributes) & COMPRESSED;
+    /// Whether a file that is encrypted now is what it was.
+    fn is_same_encrypted(&mut self, old: &Entry, entry: &Entry) -> Result<bool> {
+        if !encrypted::is_alike(old, entry) || old.streams != entry.streams {
+            return Ok(false);
+        }
+        if !self.may_differ(old, entry) {
+            return Ok(true);
+        }
+        for stream in &entry.streams {
+            let was = encrypted::as_it_lies(self.base.map(old.node, &stream.name)?);
+            let is = encrypted::as_it_lies(self.now.map(entry.node, &stream.name)?);
+            if !self.is_same_content(old, entry, &stream.name, [&was, &is])? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where the same blocks hold both and none of them changed, nothing is read.
+    fn is_same_content(
+        &mut self,
+        old: &Entry,
+        entry: &Entry,
+        stream: &[u8],
+        [old_map, map]: [&Map; 2],
+    ) -> Result<bool> {
         if old_map.size != map.size
-            || data_of(&old_map) != data_of(map)
+            || data_of(old_map) != data_of(map)
             || compressed(old) != compressed(entry)
         {
             return Ok(false);
         }
-        if let (true, true, Some(changed)) = (map.direct, old_map == *map, self.changed)
-            && !map.pieces.iter().any(|piece| touches(changed, piece.physical, piece.length))
+        if let (true, Some(changed)) = (old_map == map, self.changed)
+            && is_untouched(map, changed)
         {
             return Ok(true);
         }
-        let (mut a, mut b) = (vec![0; STROKE as usize], vec![0; STROKE as usize]);
+        let length = map.size.min(STROKE) as usize;
+        let (mut a, mut b) = (vec![0; length], vec![0; length]);
         for range in data_of(map) {
             for at in (range.start..range.end).step_by(STROKE as usize) {
                 let length = (range.end - at).min(STROKE) as usize;
                 told(self.watch, length as u64)?;
-                self.base.read(old.node, stream, &old_map, at, &mut a[..length])?;
+                self.base.read(old.node, stream, old_map, at, &mut a[..length])?;
                 self.now.read(entry.node, stream, map, at, &mut b[..length])?;
                 if a[..length] != b[..length] {
                     return Ok(false);
@@ -442,9 +570,14 @@ fn data_of(map: &Map) -> Vec<Range<u64>> {
     ranges
 }
 
-fn touches(changed: &[Range<u64>], start: u64, length: u64) -> bool {
-    let next = changed.partition_point(|range| range.end <= start);
-    changed.get(next).is_some_and(|range| range.start < start + length)
+/// Whether nothing changed where a stream lies, as far as that is told.
+pub(crate) fn is_untouched(map: &Map, changed: &[Range<u64>]) -> bool {
+    let touches = |start: u64, length: u64| {
+        let next = changed.partition_point(|range| range.end <= start);
+        changed.get(next).is_some_and(|range| range.start < start + length)
+    };
+    let has_place = map.direct || !map.pieces.is_empty();
+    has_place && !map.pieces.iter().any(|piece| touches(piece.physical, piece.length))
 }
 
 fn is_same_kind(old: &Entry, entry: &Entry) -> bool {
@@ -508,21 +641,27 @@ fn logs<'t>(tree: &'t Tree, path: &[u8], rule: &dyn merge::Rule) -> Vec<Option<&
     rule.logs().iter().map(find).collect()
 }
 
-fn dos_name(entry: &Entry) -> Option<&Vec<u8>> {
+fn dos_name(entry: &Entry) -> Option<&[u8]> {
     entry.attributes.get(DOS_NAME)
 }
 
-fn bits(attributes: &Attributes) -> u32 {
-    let bytes = attributes.get(BITS).and_then(|value| value.as_slice().try_into().ok());
+/// Whether a file's content is kept compressed (NTFS).
+pub(crate) fn compressed(entry: &Entry) -> bool {
+    bits(&entry.attributes) & COMPRESSED != 0
+}
+
+pub(crate) fn bits(attributes: &Attributes) -> u32 {
+    let bytes = attributes.get(BITS).and_then(|value| value.try_into().ok());
     bytes.map_or(0, u32::from_le_bytes)
 }
 
 /// The attributes without those bits that nobody can set.
 fn settable(entry: &Entry) -> Attributes {
     let mut attributes = entry.attributes.clone();
-    if attributes.contains_key(BITS) {
+    if bits(&attributes) & BITS_THAT_FOLLOW != 0 {
         let kept = bits(&attributes) & !BITS_THAT_FOLLOW;
-        attributes.insert(BITS.to_vec(), kept.to_le_bytes().to_vec());
+        attributes.insert(BITS, kept.to_le_bytes());
     }
+    attributes.remove(encrypted::KEYS);
     attributes
 }

@@ -9,9 +9,9 @@
 //! A pattern is a path from the root, without a slash in front. `*` is any part of a name, `?` one character, `**` any names, so that `tmp/**` is
 //! everything in `/tmp` but not the folder itself. On Windows letters match whatever their case. What is in an excluded
 //! folder is excluded too. Besides these there can be the tables of [`crate::hive::Exclusions`], for the registry:
-//! `[SYSTEM]`, `[SOFTWARE]` and `[USER]`. `exclude.toml` has what every layer starts from; an administrator adds more of the same form.
+//! `[SYSTEM]`, `[SOFTWARE]` and so on. `exclude.toml` has what every layer starts from; an administrator adds more of the same form.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use shale_disk::{Error, ErrorKind, Result};
 
 use crate::files::{Files, Kind};
@@ -25,7 +25,7 @@ const LENGTH: usize = 1024;
 const COUNT: usize = 10_000;
 
 /// The family of an operating system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// Linux.
@@ -130,13 +130,18 @@ impl Exclusions {
         Ok(own)
     }
 
+    /// Exactly these patterns of paths, whatever the case of letters.
+    pub(crate) fn ignoring_case(patterns: &[String]) -> Result<Self> {
+        Self::of(Family::Windows, patterns)
+    }
+
     /// These and those that a text in the form above lists for this family.
     pub fn with(mut self, family: Family, text: &str) -> Result<Self> {
         let failed =
             |why: String| Error::new(ErrorKind::Corrupt, format!("the exclusions are not understood: {why}"));
         let mut tables: toml::Table =
             toml::from_str(text).map_err(|e| failed(e.message().to_owned()).with_source(e))?;
-        for which in [Which::System, Which::Software, Which::User] {
+        for which in [Which::System, Which::Software, Which::Components, Which::Drivers, Which::User] {
             crate::hive::Exclusions::default().with(which, text)?;
         }
         self.ignore_case = family == Family::Windows;
@@ -269,6 +274,7 @@ mod tests {
             "var/cache/apt/archives/hello.deb",
             "var/lib/dhcp/dhclient.leases",
             "swapfile",
+            "var/lib/systemd/network/lease",
             "etc/resolv.conf",
             "etc/shadow-",
             "var/lib/dpkg/status-old",
@@ -307,13 +313,23 @@ mod tests {
             "pagefile.sys",
             "HIBERFIL.SYS",
             "Windows/Temp/a.tmp",
+            "Windows/SystemTemp/a.tmp",
+            "ProgramData/ssh/ssh_host_ed25519_key",
+            "ProgramData/Microsoft/Crypto/Keys/a_b",
+            "ProgramData/Microsoft/Crypto/SystemKeys/a_b",
+            "inetpub/logs/LogFiles/W3SVC1/u_ex.log",
             "Users/Ännchen/AppData/Local/Temp/x",
             "windows/system32/winevt/logs/System.evtx",
             "System Volume Information/tracking.log",
         ] {
             assert!(excluded(Family::Windows, path), "{path}");
         }
-        for path in ["Windows/Temp", "Windows/System32/kernel32.dll", "Users/a/AppData/Roaming/x"] {
+        for path in [
+            "Windows/Temp",
+            "ProgramData/ssh/sshd_config",
+            "Windows/System32/kernel32.dll",
+            "Users/a/AppData/Roaming/x",
+        ] {
             assert!(!excluded(Family::Windows, path), "{path}");
         }
     }

@@ -158,8 +158,12 @@ impl Superblock {
                 return Err(damaged("the checksum of its descriptor is wrong"));
             }
         }
+        let claimed = u64::from(u16_at(bytes, 0xc)?) | u64::from(high16(0x2c)?) << 16;
+        let first = self.first + group * self.per_group;
+        let count = self.per_group.min(self.blocks - first);
         if u16_at(bytes, 0x12)? & BLOCK_BITMAP_UNINITIALISED != 0 {
             // Never used: nothing was ever written there but perhaps metadata of other groups. Left alone.
+            ranges.untouched += claimed.min(count) * self.block;
             return Ok(());
         }
         let bitmap = u64::from(u32_at(bytes, 0)?) | u64::from(high(0x20)?) << 32;
@@ -171,10 +175,7 @@ impl Superblock {
                 return Err(damaged("the checksum of its bitmap is wrong"));
             }
         }
-        let first = self.first + group * self.per_group;
-        let count = self.per_group.min(self.blocks - first);
         let clear = ranges.clear_bits(&bitmap, first, count, self.block);
-        let claimed = u64::from(u16_at(bytes, 0xc)?) | u64::from(high16(0x2c)?) << 16;
         if clear != claimed {
             return Err(damaged("its bitmap does not have as many free blocks as its descriptor says"));
         }

@@ -20,14 +20,17 @@ pub struct Free {
     pub kind: Option<&'static str>,
     /// Bytes of the disk that are free; sorted, apart from each other, multiples of [`GRAIN`].
     pub ranges: Vec<Range<u64>>,
+    /// Bytes that are free as well, and are in no range: of groups that the file system has never used, where others' metadata
+    /// may lie. Nothing that could be let go was ever written there.
+    pub untouched: u64,
     /// Why nothing is known to be free, for a person; `None` when the ranges can be trusted.
     pub unknown: Option<String>,
 }
 
 impl Free {
-    /// How many bytes are free.
+    /// How many bytes files could still take.
     pub fn bytes(&self) -> u64 {
-        self.ranges.iter().map(|range| range.end - range.start).sum()
+        self.ranges.iter().map(|range| range.end - range.start).sum::<u64>() + self.untouched
     }
 
     /// The free ranges cut to whole blocks of `block` bytes. For a store of blocks this is better than zeroing parts
@@ -78,14 +81,14 @@ pub fn file_system(disk: &dyn Disk, range: Range<u64>) -> Result<Free> {
         Err(Unknown::Because(why)) => return Ok(Free { unknown: Some(why), ..Free::default() }),
     }
     for (kind, reader) in readers {
-        let mut ranges = Ranges { offset: range.start, found: Vec::new() };
-        let (found, unknown) = match reader(&stretch, &mut ranges) {
+        let mut ranges = Ranges { offset: range.start, found: Vec::new(), untouched: 0 };
+        let (found, untouched, unknown) = match reader(&stretch, &mut ranges) {
             Ok(false) => continue,
-            Ok(true) => (ranges.found, None),
-            Err(Unknown::Because(why)) => (Vec::new(), Some(why)),
+            Ok(true) => (ranges.found, ranges.untouched, None),
+            Err(Unknown::Because(why)) => (Vec::new(), 0, Some(why)),
             Err(Unknown::Unreadable(e)) => return Err(e),
         };
-        return Ok(Free { kind: Some(kind), ranges: found, unknown });
+        return Ok(Free { kind: Some(kind), ranges: found, untouched, unknown });
     }
     Ok(Free { unknown: Some("it is neither ext2, ext3, ext4 nor NTFS".to_owned()), ..Free::default() })
 }
@@ -118,7 +121,7 @@ pub fn disk(disk: &dyn Disk) -> Result<Vec<Free>> {
         if kept > RANGES_LIMIT {
             kept -= free.ranges.len();
             let unknown = Some("the disk is too fragmented to keep track of".to_owned());
-            free = Free { kind: free.kind, ranges: Vec::new(), unknown };
+            free = Free { kind: free.kind, unknown, ..Free::default() };
         }
         found.push(free);
     }
@@ -155,6 +158,8 @@ type Reader = fn(&Stretch, &mut Ranges) -> std::result::Result<bool, Unknown>;
 pub(crate) struct Ranges {
     offset: u64,
     found: Vec<Range<u64>>,
+    /// See [`Free::untouched`].
+    pub untouched: u64,
 }
 
 impl Ranges {
@@ -238,7 +243,7 @@ mod tests {
             unit in prop::sample::select(vec![1024u64, 4096, 65536]),
         ) {
             let count = bitmap.len() as u64 * 8 - cut;
-            let mut ranges = Ranges { offset, found: Vec::new() };
+            let mut ranges = Ranges { offset, found: Vec::new(), untouched: 0 };
             let clear = ranges.clear_bits(&bitmap, 3, count, unit);
             ranges.finish();
             let is_free = |bit: u64| bitmap[(bit / 8) as usize] & 1 << (bit % 8) == 0;

@@ -1,10 +1,10 @@
 //! Whether a file system was left as it should be, before anybody reads its files.
 //!
-//! | health | ext | NTFS |
-//! |---|---|---|
-//! | in use | the journal must be replayed | `$LogFile` is open |
-//! | hibernated | – | `hiberfil.sys` holds a system that goes on (also fast start-up) |
-//! | to be checked | errors are noted, or it was not unmounted (without a journal) | marked dirty, or not understood |
+//! | health | ext | NTFS | FAT |
+//! |---|---|---|---|
+//! | in use | the journal must be replayed | `$LogFile` is open | marked as mounted |
+//! | hibernated | – | `hiberfil.sys` holds a system that goes on (also fast start-up) | – |
+//! | to be checked | errors are noted, or it was not unmounted (without a journal) | marked dirty, or not understood | errors are noted |
 //!
 //! Sources: the kernel's documentation, `filesystems/ext4`; for NTFS the rules are those of ntfs-3g, see `ntfs.rs`.
 
@@ -13,7 +13,7 @@ use shale_disk::{Disk, Result};
 use crate::bytes::Stretch;
 use crate::free::Unknown;
 use crate::known::{Known, Volume};
-use crate::{ext4, ntfs};
+use crate::{ext4, fat, ntfs};
 
 /// How a file system was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub fn health(disk: &dyn Disk, volume: &Volume) -> Result<Health> {
     let found = match volume.known {
         Known::Ext => ext4::health(&stretch),
         Known::Ntfs => ntfs::health(&stretch),
+        Known::Fat => fat::health(&stretch),
         _ => return Ok(Health::Clean),
     };
     match found {

@@ -113,6 +113,11 @@ impl Known {
         Ok(Self::Unknown)
     }
 
+    /// Whether names that differ only in the size of letters are one.
+    pub fn ignores_case(self) -> bool {
+        matches!(self, Self::Ntfs | Self::Fat)
+    }
+
     /// Why its files are not read.
     pub(crate) fn refused(self) -> Error {
         let why = match self {
@@ -123,7 +128,9 @@ impl Known {
                 format!("the volume is a part of something larger ({self}), which is not read")
             }
             Self::Unknown => "there is no file system that is known".to_owned(),
-            _ => format!("files on {self} are not read or written; ext2, ext3, ext4 and NTFS are"),
+            _ => format!(
+                "files on {self} are not read or written; those on ext2, ext3, ext4, NTFS and FAT are"
+            ),
         };
         Error::new(ErrorKind::Unsupported, why)
     }

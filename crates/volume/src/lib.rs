@@ -13,6 +13,8 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 #![forbid(unsafe_code)]
 
+mod ahead;
+mod aligned;
 pub mod apply;
 mod bytes;
 pub mod capture;
@@ -20,8 +22,10 @@ pub mod changes;
 pub mod compose;
 pub mod delta;
 pub mod diff;
+mod encrypted;
 pub mod exclude;
 mod ext4;
+pub mod fat;
 pub mod files;
 pub mod free;
 pub mod generalize;
@@ -31,11 +35,15 @@ pub mod hive;
 pub mod known;
 mod masked;
 pub mod merge;
+mod moves;
 mod ntfs;
 pub mod os;
 mod outside;
+pub mod placed;
 pub mod plan;
 mod preview;
+pub mod services;
+mod spelling;
 pub mod stored;
 mod together;
 pub mod tree;

@@ -94,7 +94,7 @@ impl<'a> Volume<'a> {
         // A negative number is a power of two.
         let scaled = |byte: u8, unit: u64| match byte {
             0 => None,
-            1..=0x80 => Some(u64::from(byte) * unit),
+            1..=0x80 => u64::from(byte).checked_mul(unit),
             _ => 1u64.checked_shl(u32::from(byte.wrapping_neg())),
         };
         let per_cluster = match boot[0xd] {

@@ -6,7 +6,7 @@ use shale_disk::{Content, Disk, Result, Watch};
 
 use crate::changes::PAGE;
 use crate::diff::told;
-use crate::known::{Known, volumes};
+use crate::known::{Known, Volume, volumes};
 
 /// Bytes that are compared at once.
 const STROKE: u64 = 1 << 20;
@@ -67,17 +67,25 @@ fn data(base: &dyn Disk, now: &dyn Disk, at: u64, end: u64) -> Result<Option<u64
     Ok(None)
 }
 
-/// The places of a disk outside `volume` that differ, for people: partitions, and what is outside of them. Swap is nothing that
-/// anybody would miss.
+/// A place of a disk.
+pub(crate) struct Place {
+    /// For people.
+    pub text: String,
+    /// `None`: it is in no partition.
+    pub volume: Option<Volume>,
+}
+
+/// The places of a disk outside `volume` that differ: partitions, and what is outside of them. Swap is nothing that anybody would
+/// miss.
 pub(crate) fn places(
     base: &dyn Disk,
     now: &dyn Disk,
     changed: &[Range<u64>],
     volume: &Range<u64>,
     watch: Watch,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Place>> {
     let volumes = volumes(now)?;
-    let mut places: Vec<(usize, String)> = Vec::new();
+    let mut places: Vec<(usize, Place)> = Vec::new();
     differing(base, now, changed, volume, watch, |range, _| {
         let holder = volumes.iter().position(|volume| volume.range.contains(&range.start));
         let (number, text) = match holder {
@@ -86,10 +94,10 @@ pub(crate) fn places(
             None => (0, "the disk outside its partitions (partition table, boot loader)".to_owned()),
         };
         if !places.iter().any(|(known, _)| *known == number) {
-            places.push((number, text));
+            places.push((number, Place { text, volume: holder.map(|at| volumes[at].clone()) }));
         }
         Ok(())
     })?;
-    places.sort();
-    Ok(places.into_iter().map(|(_, text)| text).collect())
+    places.sort_by_key(|(number, _)| *number);
+    Ok(places.into_iter().map(|(_, place)| place).collect())
 }

@@ -12,20 +12,23 @@
 //! at that place or below. What a higher layer does to an entry that is as a lower one left it was made on top of that
 //! layer, and is no conflict.
 //!
+//! A file that a layer moved is the one that is at its old path below that layer: of the disk, or of a lower layer.
+//!
 //! A file that has a rule ([`crate::merge`]) is put together from what is there and all that layers did to it:
 //! [`Plan::merged`].
 //!
-//! On NTFS names that differ in case only are one name: a layer's entry is spelled as the disk or a lower layer spells it.
-//! A layer that itself has both spellings (it renamed one, or has a folder with case) keeps them.
+//! What a layer describes without bringing its content has the times of the content that is there, unless the layer set them.
+//!
+//! On NTFS names that differ in case only are one name: [`crate::spelling`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use crate::delta::{Body, Change, Content, Delta, Item, Streams, Was, timeless};
-use crate::files::{Kind, show};
-use crate::known::Known;
+use crate::files::{Facts, Kind, show};
 use crate::merge;
-use crate::tree::{Tree, join, split};
+use crate::spelling::spelled;
+use crate::tree::{Tree, split};
 
 /// A change and the layer it comes from: its place in the order, 0 the lowest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +37,9 @@ pub struct Planned {
     pub layer: usize,
     /// Which layer's content it has: a lower one's, where the higher one changes only metadata.
     pub body_of: usize,
-    /// What it does.
+    /// Where the file is on the disk that is moved to this path first; its body is [`Body::Kept`] or [`Body::Filled`] then.
+    pub from: Option<Vec<u8>>,
+    /// What it does; never [`Body::Moved`].
     pub change: Change,
 }
 
@@ -110,19 +115,25 @@ impl fmt::Display for Conflict {
 
 /// What `layers`, the lowest first, do to a file system that is as `base`. All are of its kind.
 pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
-    let respelled: Vec<Delta>;
-    let mut spelled = layers.to_vec();
-    if layers.iter().any(|delta| delta.kind == Known::Ntfs) {
-        let mut spelling = Spelling::of(base);
-        respelled = layers.iter().map(|delta| spelling.of_delta(delta)).collect();
-        spelled = respelled.iter().collect();
+    match spelled(layers, base) {
+        Some(spelled) => of_spelled(&spelled.iter().collect::<Vec<_>>(), base),
+        None => of_spelled(layers, base),
     }
-    let layers = &spelled[..];
+}
+
+/// The same of layers whose paths are [`spelled`].
+pub(crate) fn of_spelled(layers: &[&Delta], base: &Tree) -> Plan {
     let mut plan = Plan::default();
     plan.kept.insert(Content::empty().digest, (0, 0));
     for (layer, delta) in layers.iter().enumerate() {
+        let mut moved = plan.moved(layer, delta, base);
+        plan.agree_on_moved(delta, &moved);
         for (path, change) in &delta.changes {
-            plan.add(layer, path, change, delta.was.get(path), base);
+            let plain = || Planned { layer, body_of: layer, from: None, change: change.clone() };
+            match moved.remove(path).unwrap_or_else(|| Some(plain())) {
+                Some(planned) => plan.add(path, planned, delta.was.get(path), base),
+                None => plan.miss(path, layer),
+            }
             let Change::Put(item) = change else { continue };
             for content in item.contents() {
                 plan.kept.entry(content.digest).or_insert((layer, content.offset));
@@ -131,80 +142,16 @@ pub fn plan(layers: &[&Delta], base: &Tree) -> Plan {
     }
     plan.name_anew(layers);
     plan.drop_missing(base, layers);
+    plan.drop_unmoved();
     plan.drop_without_folder(base);
     plan
-}
-
-/// How paths are spelled: without case to how it was first.
-struct Spelling(HashMap<String, Vec<u8>>);
-
-impl Spelling {
-    fn of(base: &Tree) -> Self {
-        Self(base.0.keys().map(|path| (folded(path), path.clone())).collect())
-    }
-
-    /// The delta with paths spelled as they were before.
-    fn of_delta(&mut self, delta: &Delta) -> Delta {
-        let mut count: HashMap<String, usize> = HashMap::new();
-        delta.changes.keys().for_each(|path| *count.entry(folded(path)).or_default() += 1);
-        let mut spell = |path: &[u8]| match count.get(&folded(path)) {
-            Some(2..) => path.to_vec(),
-            _ => self.spell(path),
-        };
-        let mut changes = BTreeMap::new();
-        let mut firsts = Vec::new();
-        for (path, change) in &delta.changes {
-            let mut change = change.clone();
-            if let Change::Put(Item { body: Body::NameOf(first), .. }) = &mut change {
-                *first = spell(first);
-                firsts.push((spell(path), first.clone()));
-            }
-            changes.insert(spell(path), change);
-        }
-        // A first name must come first in its new spelling, too; otherwise the names change their parts.
-        for (path, first) in firsts.into_iter().filter(|(path, first)| path < first) {
-            let body = |changes: &BTreeMap<Vec<u8>, Change>, path: &[u8]| match changes.get(path) {
-                Some(Change::Put(item)) => Some(item.body.clone()),
-                _ => None,
-            };
-            let new = body(&changes, &first).filter(|body| !matches!(body, Body::NameOf(_)));
-            if let (Some(new), Some(Body::NameOf(_))) = (new, body(&changes, &path)) {
-                for (of, change) in &mut changes {
-                    let Change::Put(item) = change else { continue };
-                    if *of == path {
-                        item.body = new.clone();
-                    } else if *of == first || item.body == Body::NameOf(first.clone()) {
-                        item.body = Body::NameOf(path.clone());
-                    }
-                }
-            }
-        }
-        let was = delta.was.iter().map(|(path, was)| (spell(path), *was)).collect();
-        Delta { kind: delta.kind, changes, was }
-    }
-
-    fn spell(&mut self, path: &[u8]) -> Vec<u8> {
-        if let Some(known) = self.0.get(&folded(path)) {
-            return known.clone();
-        }
-        let spelled = match split(path) {
-            Some((folder, name)) => join(&self.spell(folder), name),
-            None => Vec::new(),
-        };
-        self.0.insert(folded(path), spelled.clone());
-        spelled
-    }
-}
-
-fn folded(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).to_uppercase()
 }
 
 impl Plan {
     /// Gives the file that is planned at `path` another content, which `layer` (of those that [`crate::apply::apply`] gets)
     /// keeps; its metadata stays. What was in conflict there is none any more. `false` if no file is planned there.
     pub fn replace(&mut self, path: &[u8], layer: usize, content: Content) -> bool {
-        let Some(Planned { change: Change::Put(item), .. }) = self.changes.get_mut(path) else {
+        let Some(Planned { change: Change::Put(item), from, .. }) = self.changes.get_mut(path) else {
             return false;
         };
         if item.kind != Kind::File || matches!(item.body, Body::NameOf(_)) {
@@ -212,72 +159,200 @@ impl Plan {
         }
         self.kept.insert(content.digest, (layer, content.offset));
         item.body = Body::New(Streams::from([(Vec::new(), content)]));
+        *from = None;
         self.conflicts.retain(|conflict| conflict.path != path);
         true
     }
 
-    fn add(&mut self, layer: usize, path: &[u8], change: &Change, was: Option<&Was>, base: &Tree) {
-        self.make_way(layer, path, change);
-        if !is_folder(change) {
+    /// The files that a delta moves, each with what is planned at its new place; `None`: there is no such file below it.
+    fn moved(&self, layer: usize, delta: &Delta, base: &Tree) -> HashMap<Vec<u8>, Option<Planned>> {
+        let mut moved = HashMap::new();
+        for (path, change) in &delta.changes {
+            let Change::Put(item @ Item { body: Body::Moved(from), .. }) = change else { continue };
+            let was = delta.was.get(from);
+            let is_done = || {
+                let there = base.0.get(path).filter(|entry| entry.kind == Kind::File).and_then(Was::of);
+                let was = was.map(|was| Was { modified: item.facts.modified, ..*was });
+                let lower = self.changes.get(path).and_then(|planned| planned.from.as_ref());
+                lower == Some(from) || (was.is_some() && there == was)
+            };
+            let put = |body, facts| Change::Put(Item { body, facts, ..item.clone() });
+            let planned = match self.source(layer, from, base) {
+                Some(Source { body, body_of, from, facts }) => {
+                    let change = put(body, fitting(item.facts, was, Some(&facts)));
+                    Some(Planned { layer, body_of, from, change })
+                }
+                None if is_done() => {
+                    let change = put(Body::Kept, item.facts);
+                    Some(Planned { layer, body_of: layer, from: None, change })
+                }
+                None => None,
+            };
+            moved.insert(path.clone(), planned);
+        }
+        moved
+    }
+
+    /// What lower layers did to the content of a file that is moved goes with it: its old path is no conflict.
+    fn agree_on_moved(&mut self, delta: &Delta, moved: &HashMap<Vec<u8>, Option<Planned>>) {
+        for path in moved.iter().filter_map(|(path, planned)| planned.as_ref().map(|_| path)) {
+            let Some(Change::Put(Item { body: Body::Moved(from), facts, attributes, .. })) =
+                delta.changes.get(path)
+            else {
+                continue;
+            };
+            let is_carried = |change: &Change| match change {
+                Change::Put(item) => {
+                    timeless(item.facts) == timeless(*facts) && item.attributes == *attributes
+                }
+                Change::Removed => false,
+            };
+            let is_removed = delta.changes.get(from) == Some(&Change::Removed);
+            if is_removed && self.changes.get(from).is_some_and(|had| is_carried(&had.change)) {
+                self.changes.remove(from);
+            }
+        }
+    }
+
+    /// The file that is at this path below a layer.
+    fn source(&self, layer: usize, path: &[u8], base: &Tree) -> Option<Source> {
+        let on_disk = base.0.get(path).filter(|entry| entry.kind == Kind::File && entry.links == 1);
+        let Some(planned) = self.changes.get(path) else {
+            let facts = on_disk.filter(|_| !self.is_below_gone(path))?.facts;
+            return Some(Source { body: Body::Kept, body_of: layer, from: Some(path.to_vec()), facts });
+        };
+        let Change::Put(item @ Item { kind: Kind::File, facts, .. }) = &planned.change else { return None };
+        let is_part = match &item.body {
+            Body::New(_) => false,
+            Body::Filled(streams) => streams.values().any(Option::is_none),
+            Body::Kept => true,
+            Body::NameOf(_) | Body::Moved(_) | Body::Merged { .. } => return None,
+        };
+        let from = match (is_part, &planned.from) {
+            (false, _) => None,
+            (true, Some(from)) => Some(from.clone()),
+            (true, None) => Some(on_disk.map(|_| path.to_vec())?),
+        };
+        let body = if from.is_some() { item.body.clone() } else { filled(&item.body, &Body::Kept) };
+        Some(Source { body, body_of: planned.body_of, from, facts: *facts })
+    }
+
+    /// Whether a folder of this path is removed, or something else.
+    fn is_below_gone(&self, path: &[u8]) -> bool {
+        let folders = std::iter::successors(split(path), |(folder, _)| split(folder));
+        folders
+            .into_iter()
+            .any(|(folder, _)| self.changes.get(folder).is_some_and(|planned| !is_folder(&planned.change)))
+    }
+
+    /// A moved file must be gone from where it was, and can be at one new place.
+    fn drop_unmoved(&mut self) {
+        let mut moved: HashSet<&[u8]> = HashSet::new();
+        let mut lost = Vec::new();
+        for (path, planned) in &self.changes {
+            let Some(from) = &planned.from else { continue };
+            let is_gone = match self.changes.get(from) {
+                Some(Planned { change: Change::Removed, .. } | Planned { from: Some(_), .. }) => true,
+                Some(Planned { change: Change::Put(item), .. }) => {
+                    matches!(item.body, Body::New(_) | Body::NameOf(_))
+                }
+                None => self.is_below_gone(from),
+            };
+            if !is_gone || !moved.insert(from) {
+                lost.push((path.clone(), planned.layer));
+            }
+        }
+        for (path, layer) in lost {
+            self.changes.remove(&path);
+            self.merged.remove(&path);
+            self.miss(&path, layer);
+        }
+    }
+
+    /// A layer's change finds nothing to be made of.
+    fn miss(&mut self, path: &[u8], loser: usize) {
+        self.conflicts.push(Conflict { path: path.to_vec(), loser, winner: None, why: Why::Missing });
+    }
+
+    fn add(&mut self, path: &[u8], planned: Planned, was: Option<&Was>, base: &Tree) {
+        let layer = planned.layer;
+        self.make_way(layer, path, &planned.change);
+        if !is_folder(&planned.change) {
             self.take_below(layer, path);
         }
         let had = self.changes.remove(path);
         let lower = had.as_ref().filter(|had| had.layer != layer);
-        if let Some(had) =
-            lower.filter(|had| is_lost(&had.change, change, was, base.0.get(path).and_then(Was::of)))
-        {
+        let there = base.0.get(path);
+        if let Some(had) = lower.filter(|had| is_lost(had, &planned, was, there.and_then(Was::of))) {
             let why = if had.change == Change::Removed { Why::StillNeeded } else { Why::BothChange };
             let (path, loser) = (path.to_vec(), had.layer);
             self.conflicts.push(Conflict { path, loser, winner: Some(layer), why });
         }
-        let planned = self.over(lower, layer, path, change);
+        let there = match lower.map(|lower| &lower.change) {
+            Some(Change::Put(item)) => Some(&item.facts),
+            Some(Change::Removed) => None,
+            None => there.map(|entry| &entry.facts),
+        };
+        let mut planned = planned;
+        if let Change::Put(item) = &mut planned.change
+            && planned.from.is_none()
+            && keeps_content(&item.body)
+        {
+            item.facts = fitting(item.facts, was, there);
+        }
+        let planned = self.over(lower, path, planned);
         self.changes.insert(path.to_vec(), planned);
     }
 
     /// A change on top of what a lower layer has there.
-    fn over(&mut self, had: Option<&Planned>, layer: usize, path: &[u8], change: &Change) -> Planned {
-        let plain = Planned { layer, body_of: layer, change: change.clone() };
-        let Change::Put(item) = change else {
+    fn over(&mut self, had: Option<&Planned>, path: &[u8], planned: Planned) -> Planned {
+        let Planned { layer, change: Change::Put(item), from: None, .. } = &planned else {
             self.merged.remove(path);
-            return plain;
+            return planned;
         };
+        let layer = *layer;
         let lower = match had {
-            Some(Planned { body_of, change: Change::Put(lower), .. }) if is_like(&lower.kind, &item.kind) => {
-                Some((*body_of, lower))
+            Some(had @ Planned { change: Change::Put(lower), .. }) if is_like(&lower.kind, &item.kind) => {
+                Some((had, lower))
             }
             _ => None,
         };
-        let (body_of, body) = match (&item.body, lower) {
+        let from = || lower.and_then(|(had, _)| had.from.clone());
+        let (body_of, from, body) = match (&item.body, lower) {
             (Body::Merged { rule, difference }, lower) => {
                 let part = Part { layer, rule: rule.clone(), difference: (**difference).clone() };
+                let is_whole = |had: &Planned, body: &Body| {
+                    had.from.is_some() || !matches!(body, Body::Kept | Body::NameOf(_))
+                };
                 match (had, lower) {
-                    (_, Some((body_of, lower))) if !matches!(lower.body, Body::Kept | Body::NameOf(_)) => {
+                    (_, Some((had, lower))) if is_whole(had, &lower.body) => {
                         self.merged.entry(path.to_vec()).or_default().push(part);
-                        (body_of, lower.body.clone())
+                        (had.body_of, from(), lower.body.clone())
                     }
                     (None, _) | (_, Some(_)) => {
                         self.merged.insert(path.to_vec(), vec![part]);
-                        (layer, item.body.clone())
+                        (layer, None, item.body.clone())
                     }
                     // It is gone, or was something else.
                     (Some(_), None) => {
                         self.merged.insert(path.to_vec(), vec![part]);
-                        (layer, Body::New(Streams::from([(Vec::new(), Content::empty())])))
+                        (layer, None, Body::New(Streams::from([(Vec::new(), Content::empty())])))
                     }
                 }
             }
             // What a lower layer makes must be made, whatever the higher one changes of it.
-            (Body::Kept, Some((body_of, lower))) => (body_of, lower.body.clone()),
-            (Body::Filled(streams), Some((_, lower))) => {
+            (Body::Kept, Some((had, lower))) => (had.body_of, from(), lower.body.clone()),
+            (Body::Filled(_), Some((_, lower))) => {
                 self.merged.remove(path);
-                (layer, filled(streams, &lower.body))
+                let body = filled(&item.body, &lower.body);
+                (layer, from().filter(|_| !matches!(body, Body::New(_))), body)
             }
             (body, _) => {
                 self.merged.remove(path);
-                (layer, body.clone())
+                (planned.body_of, None, body.clone())
             }
         };
-        Planned { layer, body_of, change: Change::Put(Item { body, ..item.clone() }) }
+        Planned { layer, body_of, from, change: Change::Put(Item { body, ..item.clone() }) }
     }
 
     /// Lower layers' removals and files in place of the folders of `path` yield to what is put there.
@@ -355,7 +430,9 @@ impl Plan {
         };
         self.changes.retain(|path, planned| {
             let Change::Put(item) = &mut planned.change else { return base.0.contains_key(path) };
-            if base.0.get(path).is_some_and(|entry| is_like(&entry.kind, &item.kind)) {
+            if planned.from.is_some()
+                || base.0.get(path).is_some_and(|entry| is_like(&entry.kind, &item.kind))
+            {
                 return true;
             }
             let body = match &item.body {
@@ -364,7 +441,7 @@ impl Plan {
                 Body::Merged { rule, .. } if !needs_origin(rule) => {
                     Some(Streams::from([(Vec::new(), Content::empty())]))
                 }
-                Body::Kept | Body::Merged { .. } => None,
+                Body::Kept | Body::Moved(_) | Body::Merged { .. } => None,
                 Body::Filled(streams) => {
                     streams.iter().map(|(name, content)| Some((name.clone(), content.clone()?))).collect()
                 }
@@ -413,13 +490,42 @@ fn is_like(kind: &Kind, other: &Kind) -> bool {
     std::mem::discriminant(kind) == std::mem::discriminant(other)
 }
 
+/// A file that is moved, before that.
+struct Source {
+    body: Body,
+    body_of: usize,
+    from: Option<Vec<u8>>,
+    facts: Facts,
+}
+
+/// Whether an item leaves the content of what is there as it is.
+fn keeps_content(body: &Body) -> bool {
+    match body {
+        Body::Kept => true,
+        Body::Filled(streams) => streams.get(&b""[..]).is_some_and(Option::is_none),
+        _ => false,
+    }
+}
+
+/// Metadata of a layer for content that it did not bring. Where the layer left the time of what it found (`was`), and something
+/// newer or older is `there`, that one's time is right.
+fn fitting(facts: Facts, was: Option<&Was>, there: Option<&Facts>) -> Facts {
+    match (was, there) {
+        (Some(was), Some(there)) if was.modified == facts.modified && there.modified != was.modified => {
+            Facts { modified: there.modified, born: there.born, ..facts }
+        }
+        _ => facts,
+    }
+}
+
 /// Whether something that a lower layer did is not there any more because of what a higher one does. `was` is what the higher
 /// one found there when it was made, and `base` is on the disk.
-fn is_lost(had: &Change, change: &Change, was: Option<&Was>, base: Option<Was>) -> bool {
-    let is_kept = match (had, change) {
+fn is_lost(had: &Planned, higher: &Planned, was: Option<&Was>, base: Option<Was>) -> bool {
+    let is_kept = match (&had.change, &higher.change) {
         (Change::Put(low), Change::Put(high)) if low.kind == Kind::File && high.kind == Kind::File => {
             match (&low.body, &high.body) {
-                (Body::Kept, Body::Kept) => false,
+                _ if higher.from.is_some() => false,
+                (Body::Kept, Body::Kept) => had.from.is_some(),
                 (_, Body::Kept | Body::Merged { .. }) => true,
                 _ => false,
             }
@@ -427,12 +533,13 @@ fn is_lost(had: &Change, change: &Change, was: Option<&Was>, base: Option<Was>) 
         (Change::Removed, Change::Put(_)) => was.is_none() && base.is_none(),
         _ => false,
     };
-    !is_kept && !is_agreed(had, change) && !is_on_top(had, was, base)
+    !is_kept && !is_agreed(had, higher) && !is_on_top(had, was, base)
 }
 
 /// Whether a change was made to what a lower layer left.
-fn is_on_top(had: &Change, was: Option<&Was>, base: Option<Was>) -> bool {
-    let (Change::Put(item), Some(was)) = (had, was) else { return false };
+fn is_on_top(had: &Planned, was: Option<&Was>, base: Option<Was>) -> bool {
+    let (Change::Put(item), Some(was)) = (&had.change, was) else { return false };
+    let base = if had.from.is_some() { Some(*was) } else { base };
     let size = match &item.body {
         Body::New(streams) => Some(streams.get(&b""[..]).map_or(0, |content| content.size)),
         Body::Filled(streams) => match streams.get(&b""[..]) {
@@ -441,13 +548,14 @@ fn is_on_top(had: &Change, was: Option<&Was>, base: Option<Was>) -> bool {
         },
         Body::Kept => base.map(|base| base.size),
         // What several make together has a size that none of them says.
-        Body::Merged { .. } | Body::NameOf(_) => Some(was.size),
+        Body::Merged { .. } | Body::NameOf(_) | Body::Moved(_) => Some(was.size),
     };
     item.kind != Kind::Folder && size == Some(was.size) && item.facts.modified == was.modified
 }
 
 /// The streams of a file that a layer changes after a lower one: those it leaves as they are come from there.
-fn filled(streams: &BTreeMap<Vec<u8>, Option<Content>>, lower: &Body) -> Body {
+fn filled(streams: &Body, lower: &Body) -> Body {
+    let Body::Filled(streams) = streams else { return streams.clone() };
     let lower = |name: &Vec<u8>| match lower {
         Body::New(streams) => streams.get(name).cloned(),
         Body::Filled(streams) => streams.get(name).cloned().flatten(),
@@ -463,8 +571,11 @@ fn filled(streams: &BTreeMap<Vec<u8>, Option<Content>>, lower: &Body) -> Body {
 }
 
 /// Whether two layers say the same, or what they say of a folder differs in times only.
-fn is_agreed(a: &Change, b: &Change) -> bool {
-    let (Change::Put(a), Change::Put(b)) = (a, b) else { return a == b };
+fn is_agreed(a: &Planned, b: &Planned) -> bool {
+    if a.from != b.from {
+        return false;
+    }
+    let (Change::Put(a), Change::Put(b)) = (&a.change, &b.change) else { return a.change == b.change };
     let same_metadata =
         timeless(a.facts) == timeless(b.facts) && a.attributes == b.attributes && a.kind == b.kind;
     let digests =
@@ -474,174 +585,10 @@ fn is_agreed(a: &Change, b: &Change) -> bool {
 
 fn name_of(item: &Item) -> Option<&[u8]> {
     match &item.body {
-        Body::NameOf(first) => Some(first),
+        Body::NameOf(path) | Body::Moved(path) => Some(path),
         _ => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::files::{Attributes, Entry, Facts, Stream};
-
-    fn item(kind: Kind, mode: u16, body: Body) -> Change {
-        let facts = Facts { mode, ..Facts::default() };
-        Change::Put(Item { kind, facts, attributes: Attributes::new(), body })
-    }
-
-    fn file(byte: u8) -> Change {
-        item(Kind::File, 0o644, Body::New(streams(byte)))
-    }
-
-    fn streams(byte: u8) -> Streams {
-        let digest = [byte; 32];
-        let content = Content {
-            size: 1,
-            ranges: std::iter::once(0..1).collect(),
-            compressed: false,
-            digest,
-            offset: 0,
-        };
-        Streams::from([(Vec::new(), content)])
-    }
-
-    fn folder() -> Change {
-        item(Kind::Folder, 0o755, Body::New(Streams::new()))
-    }
-
-    fn delta(changes: &[(&str, Change)]) -> Delta {
-        let changes =
-            changes.iter().map(|(path, change)| (path.as_bytes().to_vec(), change.clone())).collect();
-        let delta = Delta { kind: Known::Ext, changes, was: BTreeMap::new() };
-        delta.check().unwrap();
-        delta
-    }
-
-    fn base(paths: &[(&str, Kind)]) -> Tree {
-        let entry = |kind: &Kind| Entry {
-            node: 1,
-            kind: kind.clone(),
-            facts: Facts::default(),
-            links: 1,
-            attributes: Attributes::new(),
-            streams: vec![Stream { name: Vec::new(), size: 1 }],
-        };
-        Tree(paths.iter().map(|(path, kind)| (path.as_bytes().to_vec(), entry(kind))).collect())
-    }
-
-    fn told(plan: &Plan) -> Vec<(&str, usize)> {
-        plan.changes
-            .iter()
-            .map(|(path, planned)| (std::str::from_utf8(path).unwrap(), planned.layer))
-            .collect()
-    }
-
-    fn why(plan: &Plan) -> Vec<(&str, usize, Why)> {
-        let told = |conflict: &'_ Conflict| (conflict.loser, conflict.why);
-        plan.conflicts.iter().map(|c| (std::str::from_utf8(&c.path).unwrap(), told(c).0, told(c).1)).collect()
-    }
-
-    #[test]
-    fn the_higher_layer_wins_and_the_loss_is_told_unless_both_say_the_same() {
-        let low = delta(&[("a", file(1)), ("b", file(2)), ("c", file(3))]);
-        let high = delta(&[("b", file(2)), ("c", file(4))]);
-        let plan = plan(&[&low, &high], &Tree::default());
-        assert_eq!(told(&plan), [("a", 0), ("b", 1), ("c", 1)]);
-        assert_eq!(why(&plan), [("c", 0, Why::BothChange)]);
-    }
-
-    #[test]
-    fn folders_are_merged() {
-        let low = delta(&[("d", folder()), ("d/low", file(1))]);
-        let high = delta(&[("d", item(Kind::Folder, 0o755, Body::Kept)), ("d/high", file(2))]);
-        let plan = plan(&[&low, &high], &Tree::default());
-        assert_eq!(told(&plan), [("d", 1), ("d/high", 1), ("d/low", 0)]);
-        assert!(plan.conflicts.is_empty());
-        let Change::Put(made) = &plan.changes[&b"d"[..]].change else { panic!() };
-        assert_eq!(made.body, Body::New(Streams::new()), "somebody must make the folder");
-    }
-
-    #[test]
-    fn a_removal_yields_to_what_a_higher_layer_puts_below_it() {
-        let low = delta(&[("d", Change::Removed), ("e", Change::Removed)]);
-        let high = delta(&[("d/new", file(1))]);
-        let plan = plan(&[&low, &high], &base(&[("d", Kind::Folder), ("e", Kind::File)]));
-        assert_eq!(told(&plan), [("d/new", 1), ("e", 0)]);
-        assert_eq!(why(&plan), [("d", 0, Why::StillNeeded)]);
-    }
-
-    #[test]
-    fn what_is_in_a_folder_that_a_higher_layer_removes_or_replaces_goes() {
-        for change in [Change::Removed, file(9)] {
-            let low = delta(&[("d", folder()), ("d.x", file(1)), ("d/a", file(1)), ("d/b", file(2))]);
-            let plan = plan(&[&low, &delta(&[("d", change)])], &base(&[("d", Kind::Folder)]));
-            assert_eq!(told(&plan), [("d", 1), ("d.x", 0)]);
-            assert_eq!(why(&plan)[..2], [("d/a", 0, Why::FolderReplaced), ("d/b", 0, Why::FolderReplaced)]);
-        }
-    }
-
-    #[test]
-    fn the_next_name_of_a_file_brings_its_content_where_the_first_is_lost() {
-        let name = || item(Kind::File, 0o644, Body::NameOf(b"a".to_vec()));
-        let low = delta(&[("a", file(1)), ("b", name()), ("c", name())]);
-        let plan = plan(&[&low, &delta(&[("a", file(2))])], &Tree::default());
-        let body = |path: &[u8]| match &plan.changes[path].change {
-            Change::Put(item) => item.body.clone(),
-            Change::Removed => panic!(),
-        };
-        assert_eq!(body(b"b"), Body::New(streams(1)));
-        assert_eq!(body(b"c"), Body::NameOf(b"b".to_vec()));
-    }
-
-    #[test]
-    fn a_change_to_what_is_not_there_is_told_unless_it_brings_all() {
-        let filled = |content: Option<Content>| Body::Filled(BTreeMap::from([(Vec::new(), content)]));
-        let content = streams(1).remove(&[][..]);
-        let delta = delta(&[
-            ("gone", Change::Removed),
-            ("kept", item(Kind::File, 0, Body::Kept)),
-            ("part", item(Kind::File, 0, filled(None))),
-            ("whole", item(Kind::File, 0, filled(content))),
-        ]);
-        let plan = plan(&[&delta], &Tree::default());
-        assert_eq!(told(&plan), [("whole", 0)]);
-        assert_eq!(why(&plan), [("kept", 0, Why::Missing), ("part", 0, Why::Missing)]);
-    }
-
-    #[test]
-    fn on_ntfs_names_that_differ_in_case_are_one() {
-        let ntfs = |changes: &[(&str, Change)]| Delta { kind: Known::Ntfs, ..delta(changes) };
-        let first =
-            ntfs(&[("Apps", folder()), ("Apps/Tool.dll", file(1)), ("windows/system32/x.dll", file(2))]);
-        let second = ntfs(&[("APPS", folder()), ("APPS/tool.DLL", file(3)), ("APPS/other", file(4))]);
-        let there = base(&[("Windows", Kind::Folder), ("Windows/System32", Kind::Folder)]);
-        let plan = plan(&[&first, &second], &there);
-        let expected = [("Apps", 1), ("Apps/Tool.dll", 1), ("Apps/other", 1), ("Windows/System32/x.dll", 0)];
-        assert_eq!(told(&plan), expected);
-        assert_eq!(why(&plan), [("Apps/Tool.dll", 0, Why::BothChange)]);
-    }
-
-    #[test]
-    fn a_layer_that_changes_the_case_of_a_name_does_so() {
-        let renamed = Delta { kind: Known::Ntfs, ..delta(&[("Name", file(1)), ("name", Change::Removed)]) };
-        let plan = plan(&[&renamed], &base(&[("name", Kind::File)]));
-        assert_eq!(told(&plan), [("Name", 0), ("name", 0)]);
-    }
-
-    #[test]
-    fn the_first_name_of_a_file_comes_first_in_its_new_spelling_too() {
-        let name = |of: &str| item(Kind::File, 0o644, Body::NameOf(of.as_bytes().to_vec()));
-        let layer = Delta {
-            kind: Known::Ntfs,
-            ..delta(&[("A/x", file(1)), ("B/x", name("A/x")), ("C/x", name("A/x"))])
-        };
-        let plan = plan(&[&layer], &base(&[("B", Kind::Folder), ("C", Kind::Folder), ("a", Kind::Folder)]));
-        let body = |path: &[u8]| match &plan.changes[path].change {
-            Change::Put(item) => item.body.clone(),
-            Change::Removed => panic!(),
-        };
-        assert_eq!(body(b"B/x"), Body::New(streams(1)));
-        assert_eq!(body(b"C/x"), Body::NameOf(b"B/x".to_vec()));
-        assert_eq!(body(b"a/x"), Body::NameOf(b"B/x".to_vec()));
-    }
-}
+mod tests;

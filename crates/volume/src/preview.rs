@@ -1,5 +1,7 @@
 //! What layers make of an operating system, told for people: who wins at every path, conflicts, sizes, warnings.
 
+use std::collections::HashMap;
+
 use shale_disk::{Disk, Result};
 
 use crate::delta::{Body, Change, Delta, Item, Was};
@@ -186,7 +188,7 @@ fn line(path: &[u8], planned: &Planned, base: &Tree, plan: &Plan) -> Line {
             let is_folder = item.kind == Kind::Folder && length(item) == 0;
             let action = match (there, &item.body) {
                 (None, _) => Action::Added,
-                (Some(_), Body::Kept) => Action::Described,
+                (Some(_), Body::Kept) if planned.from.is_none() => Action::Described,
                 (Some(_), _) if same_kind && is_folder => Action::Described,
                 _ => Action::Replaced,
             };
@@ -234,7 +236,12 @@ fn clash(conflict: &Conflict, layers: &[Named], os: &OsVolume) -> Clash {
 /// Files that a layer replaces or removes, and that are not any more what the layer found there.
 fn stale(files: &mut Files, layers: &[Named], base: &Tree, plan: &Plan) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
-    for (path, Planned { layer, change, .. }) in &plan.changes {
+    let moved: HashMap<&[u8], &[u8]> = plan
+        .changes
+        .iter()
+        .filter_map(|(path, planned)| Some((planned.from.as_deref()?, &path[..])))
+        .collect();
+    for (path, Planned { layer, from, change, .. }) in &plan.changes {
         let is_below = layers[..*layer].iter().any(|(_, delta, _)| delta.changes.contains_key(path));
         let Some(entry) = base.0.get(path).filter(|_| !is_below) else { continue };
         let Some(there) = Was::of(entry) else { continue };
@@ -242,6 +249,7 @@ fn stale(files: &mut Files, layers: &[Named], base: &Tree, plan: &Plan) -> Resul
         let was = delta.was.get(path);
         let (verb, is_same) = match change {
             Change::Removed => ("removes", false),
+            Change::Put(_) if from.is_some() => ("replaces", false),
             Change::Put(Item { body: Body::Kept | Body::NameOf(_), .. }) => continue,
             Change::Put(item) => ("replaces", brings(item) == Some(there)),
         };
@@ -253,12 +261,20 @@ fn stale(files: &mut Files, layers: &[Named], base: &Tree, plan: &Plan) -> Resul
         {
             continue;
         }
+        let to = moved.get(&path[..]).map(|to| shown(to));
         let path = shown(path);
-        let text = match was {
-            Some(_) => format!(
+        let text = match (was, to) {
+            (Some(_), Some(to)) => format!(
+                "'{name}' moves '{path}' to '{to}', and it has changed in the operating system since the layer was made: \
+                 the changed file is moved"
+            ),
+            (None, Some(to)) => {
+                format!("'{name}' moves '{path}' to '{to}' as the operating system has it now")
+            }
+            (Some(_), None) => format!(
                 "'{name}' {verb} '{path}', which has changed in the operating system since the layer was made"
             ),
-            None => format!(
+            (None, None) => format!(
                 "'{name}' {verb} '{path}', which the operating system has of its own since the layer was made"
             ),
         };

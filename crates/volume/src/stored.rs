@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use shale_disk::{Disk, Error, ErrorKind, Result};
 
+use crate::aligned::Aligned;
 use crate::apply::Contents;
 use crate::delta::{Body, Change, Content, Delta, Item, Streams, Was};
 use crate::diff::Keeper;
@@ -23,12 +24,17 @@ use crate::files::{Attributes, Facts, Kind, Moment};
 use crate::known::Known;
 
 const MAGIC: &[u8; 8] = b"SHALEDLT";
-const VERSION: u32 = 1;
+/// The newest that is read.
+const VERSION: u32 = 2;
+/// Deltas with files that were moved say at least this one: readers of version 1 made less of a moved file.
+const HAS_MOVED: u32 = 2;
 /// Of the header, and what contents begin at multiples of: equal contents are equal blocks for a store of blocks.
 const ALIGN: u64 = 4096;
 /// An index is kept in memory.
 const INDEX_LIMIT: u64 = 256 << 20;
 const STROKE: u64 = 1 << 20;
+/// Bytes that are read at once where less is wanted.
+const WINDOW: usize = 256 << 10;
 
 /// A delta's digest: the BLAKE3 of its index.
 pub type Digest = [u8; 32];
@@ -58,7 +64,7 @@ impl Writer {
         let digest = *blake3::hash(&index).as_bytes();
         let mut header = Vec::new();
         header.extend(MAGIC);
-        header.extend(VERSION.to_le_bytes());
+        header.extend(version_of(delta).to_le_bytes());
         header.extend(number_of(delta.kind).to_le_bytes());
         header.extend(self.at.to_le_bytes());
         header.extend((index.len() as u64).to_le_bytes());
@@ -108,6 +114,9 @@ impl Keeper for Writer {
 pub struct Stored {
     disk: Arc<dyn Disk>,
     end: u64,
+    /// What was read last, of small contents: they lie side by side.
+    window: Aligned,
+    in_window: Range<u64>,
     /// Of the whole delta.
     pub digest: Digest,
 }
@@ -125,9 +134,10 @@ impl Stored {
             return Err(corrupt("it does not begin like one"));
         }
         let version = header.u32()?;
-        if version != VERSION {
-            let text =
-                format!("the delta has version {version}, and this program reads {VERSION}: use a newer one");
+        if !(1..=VERSION).contains(&version) {
+            let text = format!(
+                "the delta has version {version}, and this program reads up to {VERSION}: use a newer one"
+            );
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         let kind = header.u32()?;
@@ -145,20 +155,58 @@ impl Stored {
         let kind = match kind {
             1 => Known::Ext,
             2 => Known::Ntfs,
+            3 => Known::Fat,
             _ => return Err(corrupt("it is of an unknown file system")),
         };
         let delta = take_delta(kind, &mut Reader(&index))?;
         delta.check()?;
-        Ok((delta, Self { disk, end, digest }))
+        Ok((delta, Self { disk, end, window: Aligned::new(WINDOW), in_window: 0..0, digest }))
     }
 }
 
 impl Contents for Stored {
     fn read(&mut self, content: &Content, at: u64, buffer: &mut [u8]) -> Result<()> {
-        let start = content.offset.checked_add(at).filter(|start| *start >= ALIGN);
-        let start =
-            start.filter(|start| start.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.end));
-        self.disk.read_at(buffer, start.ok_or_else(|| corrupt("its content is cut off"))?)
+        let start = self.place(content.offset, at, buffer.len() as u64);
+        let start = start.ok_or_else(|| corrupt("its content is cut off"))?;
+        if buffer.len() >= WINDOW / 2 {
+            return self.disk.read_at(buffer, start);
+        }
+        let wanted = start..start + buffer.len() as u64;
+        if wanted.start < self.in_window.start || wanted.end > self.in_window.end {
+            self.move_window(wanted.start - wanted.start % ALIGN)?;
+        }
+        let from = (wanted.start - self.in_window.start) as usize;
+        buffer.copy_from_slice(&self.window[from..from + buffer.len()]);
+        Ok(())
+    }
+
+    fn lent(&self, offset: u64, at: u64, length: u64) -> Option<(Arc<dyn Disk>, u64)> {
+        Some((self.disk.clone(), self.place(offset, at, length)?))
+    }
+}
+
+/// A delta of which nothing is lent: its disk does not know by itself whether what it reads is what was kept, as one in the repository does.
+pub struct Copied(pub Stored);
+
+impl Contents for Copied {
+    fn read(&mut self, content: &Content, at: u64, buffer: &mut [u8]) -> Result<()> {
+        self.0.read(content, at, buffer)
+    }
+}
+
+impl Stored {
+    /// Where so many bytes of the data that begins at `offset` lie, if they are all there.
+    fn place(&self, offset: u64, at: u64, length: u64) -> Option<u64> {
+        let start = offset.checked_add(at).filter(|start| *start >= ALIGN)?;
+        start.checked_add(length).is_some_and(|end| end <= self.end).then_some(start)
+    }
+
+    fn move_window(&mut self, start: u64) -> Result<()> {
+        let length = (self.end - start).min(WINDOW as u64);
+        self.in_window = 0..0;
+        self.disk.read_at(&mut self.window[..length as usize], start)?;
+        self.in_window = start..start + length;
+        Ok(())
     }
 }
 
@@ -166,8 +214,18 @@ fn corrupt(what: &str) -> Error {
     Error::new(ErrorKind::Corrupt, format!("a delta is damaged: {what}"))
 }
 
+/// The oldest version whose readers understand a delta.
+fn version_of(delta: &Delta) -> u32 {
+    let is_moved = |change: &Change| matches!(change, Change::Put(Item { body: Body::Moved(_), .. }));
+    if delta.changes.values().any(is_moved) { HAS_MOVED } else { 1 }
+}
+
 fn number_of(kind: Known) -> u32 {
-    if kind == Known::Ntfs { 2 } else { 1 }
+    match kind {
+        Known::Fat => 3,
+        Known::Ntfs => 2,
+        _ => 1,
+    }
 }
 
 const REMOVED: u8 = 0;
@@ -176,6 +234,7 @@ const NEW: u8 = 2;
 const FILLED: u8 = 3;
 const NAME_OF: u8 = 4;
 const MERGED: u8 = 5;
+const MOVED: u8 = 6;
 
 fn put_delta(delta: &Delta, to: &mut Vec<u8>) {
     to.extend((delta.changes.len() as u32).to_le_bytes());
@@ -214,6 +273,10 @@ fn put_item(item: &Item, to: &mut Vec<u8>) {
             to.push(NAME_OF);
             put_bytes(first, to);
         }
+        Body::Moved(from) => {
+            to.push(MOVED);
+            put_bytes(from, to);
+        }
         Body::Merged { rule, difference } => {
             to.push(MERGED);
             put_bytes(rule.as_bytes(), to);
@@ -242,7 +305,7 @@ fn put_item(item: &Item, to: &mut Vec<u8>) {
         put_moment(moment, to);
     }
     to.extend((item.attributes.len() as u32).to_le_bytes());
-    for (name, value) in &item.attributes {
+    for (name, value) in item.attributes.iter() {
         put_bytes(name, to);
         put_bytes(value, to);
     }
@@ -352,6 +415,7 @@ fn take_item(tag: u8, index: &mut Reader) -> Result<Item> {
         }
         FILLED => Body::Filled(take_streams(index)?),
         NAME_OF => Body::NameOf(index.bytes()?),
+        MOVED => Body::Moved(index.bytes()?),
         MERGED => {
             let rule = String::from_utf8(index.bytes()?).map_err(|_| corrupt("it names no rule"))?;
             Body::Merged { rule, difference: Box::new(take_content(index)?) }
@@ -412,4 +476,37 @@ fn take_content(index: &mut Reader) -> Result<Content> {
         ranges.push(start..index.u64()?);
     }
     Ok(Content { size, ranges, compressed, digest, offset })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shale_disk::Memory;
+
+    /// The bytes of a delta with one file that is `body`, and that its old path is gone.
+    fn bytes(body: Body) -> Vec<u8> {
+        let item = Item { kind: Kind::File, facts: Facts::default(), attributes: Attributes::new(), body };
+        let changes = BTreeMap::from([(b"a".to_vec(), Change::Removed), (b"b".to_vec(), Change::Put(item))]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let writer = Writer::new(file.reopen().unwrap());
+        writer.finish(&Delta { kind: Known::Ext, changes, was: BTreeMap::new() }).unwrap();
+        std::fs::read(file.path()).unwrap()
+    }
+
+    #[test]
+    fn a_delta_has_the_oldest_version_that_has_all_it_says() {
+        let versions = |bytes: &[u8], version: u32| {
+            let mut other = bytes.to_vec();
+            other[8..12].copy_from_slice(&version.to_le_bytes());
+            Stored::open(Arc::new(Memory(other))).map(|_| ()).map_err(|e| (e.kind(), e.to_string()))
+        };
+        let (kept, moved) = (bytes(Body::Kept), bytes(Body::Moved(b"a".to_vec())));
+        assert_eq!((kept[8], moved[8]), (1, 2));
+        // Deltas of version 1 with moved files are of earlier builds.
+        for bytes in [&kept, &moved] {
+            assert_eq!([1, 2].map(|version| versions(bytes, version)), [Ok(()), Ok(())]);
+            let (kind, why) = versions(bytes, 3).unwrap_err();
+            assert!(kind == ErrorKind::Unsupported && why.contains("use a newer one"), "{why}");
+        }
+    }
 }

@@ -41,15 +41,18 @@ pub(crate) fn put_together(
     let mut together = Together { made: Made::default(), both: Vec::new(), stayed: Vec::new(), terms };
     let merged = std::mem::take(&mut plan.merged);
     for (path, parts) in &merged {
-        let Some(Planned { change: Change::Put(item), .. }) = plan.changes.get(path) else { continue };
+        let Some(planned @ Planned { change: Change::Put(item), .. }) = plan.changes.get(path) else {
+            continue;
+        };
         let about = |e: Error| {
             let text = format!("'/{}' cannot be put together from what its layers did to it", show(path));
             Error::new(e.kind(), text).with_source(e)
         };
         let is_below = matches!(item.body, Body::Merged { .. });
         let mut source = Source { files, base, layers, plan };
-        let made =
-            source.onto(path, item, parts).and_then(|onto| together.merge(path, onto, parts, &mut source));
+        let made = source
+            .onto(path, planned, item, parts)
+            .and_then(|onto| together.merge(path, onto, parts, &mut source));
         match made {
             Ok(bytes) => {
                 let content = together.made.keep(bytes);
@@ -104,7 +107,7 @@ impl Together {
                 ));
             }
             let difference = source.content(&part.difference)?;
-            let merged = rule.merge(&onto, &difference, &mut self.terms[part.layer])?;
+            let merged = rule.merge(onto.into(), &difference, &mut self.terms[part.layer])?;
             self.both.extend(merged.both.into_iter().map(|what| (path.to_vec(), part.layer, what)));
             onto = merged.bytes;
         }
@@ -125,7 +128,7 @@ const LIMIT: u64 = 512 << 20;
 
 impl Source<'_, '_> {
     /// The file as it is without those who merge into it.
-    fn onto(&mut self, path: &[u8], item: &Item, parts: &[Part]) -> Result<Vec<u8>> {
+    fn onto(&mut self, path: &[u8], planned: &Planned, item: &Item, parts: &[Part]) -> Result<Vec<u8>> {
         let content = match &item.body {
             Body::New(streams) => streams.get(&b""[..]),
             Body::Filled(streams) => streams.get(&b""[..]).and_then(Option::as_ref),
@@ -134,6 +137,7 @@ impl Source<'_, '_> {
         if let Some(content) = content {
             return self.content(content);
         }
+        let path = planned.from.as_deref().unwrap_or(path);
         match self.base.0.get(path) {
             Some(entry)
                 if entry.kind == Kind::File && entry.streams.iter().all(|stream| stream.size <= LIMIT) =>

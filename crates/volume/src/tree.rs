@@ -8,7 +8,7 @@ use crate::diff::told;
 use crate::files::{Entry, Files, Kind, show};
 
 /// Folders inside folders.
-const DEPTH: usize = 1024;
+pub(crate) const DEPTH: usize = 1024;
 /// Entries that are kept in memory, at some hundred bytes each.
 const ENTRIES: usize = 4 << 20;
 

@@ -19,12 +19,11 @@ use crate::compose::Layer;
 use crate::delta::{Body, Change, Delta, Item};
 use crate::diff::{self, Compared};
 use crate::files::{Files, Kind, Program, show};
-use crate::known::Known;
 use crate::merge::dpkg;
 use crate::os::{OsVolume, os_volume};
 use crate::outside::{differing, inside};
 use crate::plan::{Plan, plan};
-use crate::stored::{Stored, Writer};
+use crate::stored::{Copied, Stored, Writer};
 use crate::together::{Together, put_together};
 use crate::tree::{Tree, split};
 
@@ -131,13 +130,15 @@ fn one_volume(program: &Program, states: &States) -> Result<OsVolume> {
 }
 
 /// What the machine did, in a file without a name.
-fn machines(compared: Compared, folder: &Path, watch: Watch) -> Result<(Delta, Stored)> {
+fn machines(compared: Compared, folder: &Path, watch: Watch) -> Result<(Delta, Copied)> {
     let failed = |e| Error::io(format!("a file for changes cannot be made in '{}'", folder.display()), e);
     let file = tempfile::tempfile_in(folder).map_err(failed)?;
     let mut writer = Writer::new(file.try_clone().map_err(failed)?);
     let found = diff::layer(compared, None, &mut writer, watch)?;
     writer.finish(&found.delta)?;
-    Stored::open(Arc::new(FileDisk::new(file, Path::new("what the machine changed"))?))
+    let (delta, stored) =
+        Stored::open(Arc::new(FileDisk::new(file, Path::new("what the machine changed"))?))?;
+    Ok((delta, Copied(stored)))
 }
 
 /// What a machine did, parted.
@@ -153,10 +154,9 @@ struct Parted {
 /// Parts what a machine did from what belongs to the platform layer: that which only this layer brought, and all that is in
 /// folders that only it brought.
 fn part(machine: Delta, platform: &Delta, old: &Tree) -> Parted {
-    // On NTFS names that differ in case only are one name.
-    let fold = |path: &[u8]| match machine.kind {
-        Known::Ntfs => String::from_utf8_lossy(path).to_uppercase().into_bytes(),
-        _ => path.to_vec(),
+    let fold = |path: &[u8]| match machine.kind.ignores_case() {
+        true => String::from_utf8_lossy(path).to_uppercase().into_bytes(),
+        false => path.to_vec(),
     };
     let there: BTreeSet<Vec<u8>> = old.0.keys().map(|path| fold(path)).collect();
     let brought: BTreeMap<Vec<u8>, &Change> =

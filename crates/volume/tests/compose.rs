@@ -126,6 +126,60 @@ fn a_platform_layer_of_an_older_version_works_with_a_newer_one_and_warns_where_f
 }
 
 #[test]
+fn rpms_list_of_packages_that_two_layers_change_is_a_conflict_with_what_that_means() {
+    const LISTS: [&str; 2] = ["var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/Packages.db"];
+    let os = linux();
+    edit(&os, |guest| LISTS.iter().for_each(|list| guest.put(list, "SQLite format 3: bash")));
+    let with = |package: &'static str| {
+        machine(&os, move |guest| {
+            guest.put(&format!("usr/bin/{package}"), package);
+            LISTS.iter().for_each(|list| guest.put(list, &format!("SQLite format 3: bash, {package}")));
+        })
+    };
+    let (nginx, redis) = (layer("nginx", &os, &with("nginx")), layer("redis", &os, &with("redis")));
+    let alone = preview(&program(), os.disk(), std::slice::from_ref(&nginx), go_on()).unwrap();
+    assert_eq!((alone.conflicts, alone.warnings), (vec![], vec![]));
+    let (image, told) = composed(&os, &[nginx, redis]);
+    let conflicts: Vec<_> =
+        told.conflicts.iter().map(|clash| (&clash.path[1..], clash.loser, clash.winner)).collect();
+    assert_eq!(conflicts, [(LISTS[1], Some(0), Some(1)), (LISTS[0], Some(0), Some(1))]);
+    for clash in &told.conflicts {
+        let text = format!(
+            "'nginx' and 'redis' both change '{}': that of 'redis' is taken; it is rpm's list of packages, which cannot be \
+             put together: rpm will know the packages of one layer only",
+            clash.path
+        );
+        assert_eq!(clash.text, text);
+    }
+    assert_eq!(text(&image, LISTS[0]), "SQLite format 3: bash, redis");
+    assert_eq!(text(&image, "usr/bin/nginx"), "nginx", "the rest of both is there");
+}
+
+#[test]
+fn a_moved_file_that_has_changed_since_is_moved_as_it_is_now_and_that_is_told() {
+    let os = linux();
+    edit(&os, |guest| guest.put("usr/lib/data", &"data".repeat(2000)));
+    let now = machine(&os, |guest| {
+        let (file, folder) = (guest.node("usr/lib/data"), guest.folder("usr/share"));
+        guest.files.link(folder, b"data", file).unwrap();
+        guest.remove("usr/lib/data");
+    });
+    let mover = layer("mover", &os, &now);
+    let newer = machine(&os, |guest| guest.put("usr/lib/data", &"newer data".repeat(2000)));
+    let (image, told) = composed(&newer, std::slice::from_ref(&mover));
+    assert_eq!(text(&image, "usr/share/data"), "newer data".repeat(2000));
+    assert_eq!(read(&image, "usr/lib/data"), None);
+    let time = |image: &Image, path: &str| comparable(image)[path.as_bytes()].facts.modified;
+    assert_eq!(time(&image, "usr/share/data"), time(&newer, "usr/lib/data"), "the time of its content");
+    assert_eq!(told.conflicts, []);
+    let told: Vec<&str> = told.warnings.iter().map(|warning| &warning.text[..]).collect();
+    let expected = "'mover' moves '/usr/lib/data' to '/usr/share/data', and it has changed in the operating system since the \
+                    layer was made: the changed file is moved";
+    assert_eq!(told, [expected]);
+    assert_eq!(composed(&os, &[mover]).1.warnings, []);
+}
+
+#[test]
 fn what_is_made_on_top_of_another_layer_is_no_conflict_with_it() {
     let os = linux();
     let below = machine(&os, |guest| {
@@ -286,16 +340,69 @@ fn changes_outside_the_operating_systems_volume_are_noted_and_no_part_of_the_lay
     assert_eq!(os_volume(&program, &now.disk()).unwrap().range, 26 * MIB..50 * MIB);
 }
 
+/// An EFI partition with a boot loader of this content.
+fn efi(loader: &[u8]) -> Image {
+    let image = Image::new(Made::Fat16, 24 * MIB, None);
+    update(&image, loader);
+    image
+}
+
+/// Puts another boot loader into an EFI partition.
+fn update(image: &Image, loader: &[u8]) {
+    let (file, path) = (image.folder.path().join("shimx64.efi"), image.path());
+    std::fs::write(&file, loader).unwrap();
+    run("mcopy", &["-o", "-i", path.to_str().unwrap(), file.to_str().unwrap(), "::/"]);
+    image.judge();
+}
+
+#[test]
+fn what_a_machine_did_to_an_efi_partition_is_told_file_by_file_and_part_of_an_operating_systems_version() {
+    let (os, boot) = (linux(), efi(&[1; 70_000]));
+    let base = partitioned(&[&boot, &os]);
+    let notes = |boot: &Image| {
+        let now = copy(&base);
+        whole(&now, boot, 1);
+        whole(&now, &machine(&os, |guest| guest.put("opt/app", "app")), 26);
+        captured("app", &base, &now, "").1.notes
+    };
+    let updated = copy(&boot);
+    update(&updated, &[2; 70_000]);
+    let told = notes(&updated);
+    assert!(told.len() == 1 && told[0].contains("partition 1 (FAT) changed ('/shimx64.efi')"), "{told:?}");
+    let mounted = copy(&boot);
+    // The label, which is no file: what a mount leaves behind is told to nobody.
+    run("mlabel", &["-i", mounted.path().to_str().unwrap(), "::OTHER"]);
+    assert_eq!(notes(&mounted), Vec::<String>::new());
+
+    let tools = machine(&os, |guest| guest.put("opt/agent", "agent"));
+    let platform = layer("tools", &os, &tools);
+    let (given, now) = (copy(&base), copy(&base));
+    whole(&given, &tools, 26);
+    whole(&now, &machine(&tools, |guest| guest.put("srv/new", "new")), 26);
+    whole(&now, &updated, 1);
+    let states = States { old: base.disk(), composed: given.disk(), now: now.disk() };
+    let changed = changed_blocks(&given, &now);
+    let done = without(&program(), &states, Some(&changed), &platform, base.folder.path(), go_on()).unwrap();
+    let mut bytes = vec![0; 24 << 20];
+    done.changes.disk().read_at(&mut bytes, MIB).unwrap();
+    std::fs::write(boot.path(), bytes).unwrap();
+    boot.judge();
+    let loader = made::output("mtype", &["-i", boot.path().to_str().unwrap(), "::/shimx64.efi"]);
+    assert!(loader.stdout == [2; 70_000]);
+}
+
+/// Puts a part into a disk.
+fn whole(disk: &Image, part: &Image, at: u64) {
+    let file = File::options().write(true).open(disk.path()).unwrap();
+    let bytes = std::fs::read(part.path()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, at * MIB).unwrap();
+}
+
 #[test]
 fn changes_outside_the_operating_systems_volume_are_part_of_its_version() {
     let (os, data) = (linux(), data());
     let tools = machine(&os, |guest| guest.put("opt/agent", "agent"));
     let old = partitioned(&[&data, &os]);
-    let whole = |path: &Image, part: &Image, at: u64| {
-        let file = File::options().write(true).open(path.path()).unwrap();
-        let bytes = std::fs::read(part.path()).unwrap();
-        std::os::unix::fs::FileExt::write_all_at(&file, &bytes, at * MIB).unwrap();
-    };
     let given = copy(&old);
     whole(&given, &tools, 26);
     let platform = layer("tools", &os, &tools);
@@ -416,8 +523,8 @@ proptest! {
 
     #[test]
     fn a_layer_that_is_put_on_and_taken_away_leaves_the_operating_system(
-        kind in prop::sample::select(vec![Made::Ext4, Made::Ntfs]),
-        (first, second) in states(Made::Ntfs),
+        (kind, (first, second)) in prop::sample::select(vec![Made::Ext4, Made::Ntfs])
+            .prop_flat_map(|kind| (Just(kind), states(kind))),
     ) {
         let (os, now) = grown_images(kind, &first, &second);
         let platform = layer("platform", &os, &now);
@@ -432,23 +539,18 @@ proptest! {
 
     #[test]
     fn layers_that_touch_different_paths_commute(
-        kind in prop::sample::select(vec![Made::Ext4, Made::Ntfs]),
-        (base, one) in states(Made::Ntfs),
-        (_, two) in states(Made::Ntfs),
+        (kind, (base, one), (_, two)) in prop::sample::select(vec![Made::Ext4, Made::Ntfs])
+            .prop_flat_map(|kind| (Just(kind), states(kind), states(kind))),
     ) {
+        // A name of a file is one of the last three before it: of its own half.
         let below = |root: &str, forest: &Forest| -> Forest {
             let moved = forest.iter().map(|(path, grown)| (format!("{root}/{path}"), grown.clone()));
-            moved.chain([(root.to_owned(), folder())]).collect()
+            let first = (0..3).map(|number| (format!("{root}/!{number}"), file(number, 10, 1)));
+            moved.chain(first).chain([(root.to_owned(), folder())]).collect()
         };
         let join = |a: Forest, b: &Forest| -> Forest {
             b.iter().map(|(path, grown)| (path.clone(), grown.clone())).chain(a).collect()
         };
-        // Names of one file are in one of the two: a name in the other one would tie them together.
-        let unlinked = |forest: &Forest| -> Forest {
-            let is_name = |grown: &made::forest::Grown| matches!(grown.what, made::forest::What::Name(_));
-            forest.iter().filter(|(_, grown)| !is_name(grown)).map(|(p, g)| (p.clone(), g.clone())).collect()
-        };
-        let (base, one, two) = (unlinked(&base), unlinked(&one), unlinked(&two));
         let both = join(below("one", &base), &below("two", &base));
         let (os, first) = grown_images(kind, &both, &join(below("one", &one), &below("two", &base)));
         let second = copy(&os);

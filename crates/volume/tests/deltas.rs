@@ -5,12 +5,12 @@ mod made;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
 use made::forest::{Forest, file, folder, forest_of, plant, plant_over, states};
-use made::{Image, MIB, Made, Seen, changed_blocks, comparable, go_on, program};
+use made::{Image, MIB, Made, Read, Seen, changed_blocks, comparable, go_on, program};
 use proptest::prelude::*;
 use shale_disk::{Disk, ErrorKind, FileDisk};
 use shale_volume::apply::{Contents, apply};
@@ -20,7 +20,7 @@ use shale_volume::diff::diff;
 use shale_volume::exclude::{Exclusions, Family};
 use shale_volume::files::Files;
 use shale_volume::plan::{Plan, plan};
-use shale_volume::stored::{Stored, Writer};
+use shale_volume::stored::{Copied, Stored, Writer};
 use shale_volume::tree::Tree;
 
 /// The delta between two images, stored in a file and read again.
@@ -168,24 +168,27 @@ fn the_higher_layer_wins_and_the_plan_says_where() {
 
 #[test]
 fn content_that_was_damaged_in_the_store_is_not_written() {
-    let base = forest_of(&[]);
-    let layers = layers(Made::Ext4, &base, &[forest_of(&[("a", file(1, 50_000, 1))])]);
-    let path = layers.base.folder.path().join("0");
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[5000] ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
-    let (delta, mut stored) = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).unwrap();
-    let changes = Arc::new(Changes::new(layers.base.disk(), layers.base.folder.path()).unwrap());
-    let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
-    let tree = Tree::read(&mut files, go_on()).unwrap();
-    let e = apply(&mut files, &tree, &plan(&[&delta], &tree), &mut [&mut stored], go_on()).unwrap_err();
-    assert!(std::error::Error::source(&e).unwrap().to_string().contains("check the repository"), "{e}");
-    let mut index = bytes.clone();
-    let last = index.iter().rposition(|byte| *byte != 0).unwrap();
-    index[last] ^= 1;
-    std::fs::write(&path, &index).unwrap();
-    let e = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).err().unwrap();
-    assert!(e.to_string().contains("index"), "{e}");
+    // Also where a content ends with a stretch that is read at once, and nothing follows it.
+    for size in [50_000, MIB as usize] {
+        let layers = layers(Made::Ext4, &forest_of(&[]), &[forest_of(&[("a", file(1, size, 1))])]);
+        let path = layers.base.folder.path().join("0");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[5000] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let (delta, stored) = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).unwrap();
+        let changes = Arc::new(Changes::new(layers.base.disk(), layers.base.folder.path()).unwrap());
+        let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+        let tree = Tree::read(&mut files, go_on()).unwrap();
+        let e = apply(&mut files, &tree, &plan(&[&delta], &tree), &mut [&mut Copied(stored)], go_on())
+            .unwrap_err();
+        assert!(std::error::Error::source(&e).unwrap().to_string().contains("check the repository"), "{e}");
+        let mut index = bytes.clone();
+        let last = index.iter().rposition(|byte| *byte != 0).unwrap();
+        index[last] ^= 1;
+        std::fs::write(&path, &index).unwrap();
+        let e = Stored::open(Arc::new(FileDisk::open(&path).unwrap())).err().unwrap();
+        assert!(e.to_string().contains("index"), "{e}");
+    }
 }
 
 #[test]
@@ -217,30 +220,93 @@ fn what_is_excluded_is_neither_added_nor_removed() {
     assert!(!told.iter().any(|path| path.contains("machine-id") || path.contains("tmp/")), "{told:?}");
 }
 
+/// Paths in which two images differ, and how many bytes were read to find them.
+struct Compared {
+    paths: Vec<Vec<u8>>,
+    /// Of both disks, whatever it was.
+    read: u64,
+    /// In these ranges of them.
+    of_bulk: u64,
+}
+
+impl Compared {
+    fn of(images: [&Image; 2], changed: Option<&[Range<u64>]>, bulk: &[Range<u64>]) -> Self {
+        let disks = images.map(Read::of);
+        let [mut a, mut b] = [0, 1].map(|number| images[number].open_as(disks[number].clone()));
+        let mut writer = Writer::new(tempfile::tempfile().unwrap());
+        let delta = diff(&mut a, &mut b, changed, &Exclusions::default(), &mut writer, go_on()).unwrap();
+        let read = |range: &Range<u64>| disks.iter().map(|disk| disk.inside(range)).sum::<u64>();
+        let of_bulk = bulk.iter().map(read).sum();
+        Self { paths: delta.changes.into_keys().collect(), read: read(&(0..u64::MAX)), of_bulk }
+    }
+}
+
 #[test]
 fn a_file_that_kept_its_times_is_found_by_its_changed_blocks_and_others_are_not_read() {
+    const BULK: u64 = 12 * MIB;
+    const SECRET: u64 = 200_000;
     for kind in [Made::Ext4, Made::Ntfs] {
         let a = Image::new(kind, 24 * MIB, None);
-        plant(&a, &forest_of(&[("other", file(1, 200_000, 1)), ("secret", file(1, 200_000, 1))]));
+        let both = [("bulk", file(1, BULK as usize, 1)), ("secret", file(1, SECRET as usize, 1))];
+        plant(&a, &forest_of(&both));
         let b = Image::new(kind, 24 * MIB, None);
         std::fs::copy(a.path(), b.path()).unwrap();
         let mut files = b.open();
-        let node = Tree::read(&mut files, go_on()).unwrap().0[&b"secret"[..]].node;
-        let place = files.map(node, b"").unwrap().pieces[0].physical;
+        let tree = Tree::read(&mut files, go_on()).unwrap();
+        let mut ranges = |path: &[u8]| -> Vec<Range<u64>> {
+            let pieces = files.map(tree.0[path].node, b"").unwrap().pieces;
+            pieces.iter().map(|piece| piece.physical..piece.physical + piece.length).collect()
+        };
+        let (place, mut bulk) = (ranges(b"secret")[0].start, ranges(b"bulk"));
+        bulk.sort_by_key(|range| range.start);
         drop(files);
         let image = File::options().write(true).open(b.path()).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&image, b"changed", place + 5000).unwrap();
-        let compare = |changed: Option<&[std::ops::Range<u64>]>| {
-            let mut writer = Writer::new(tempfile::tempfile().unwrap());
-            let delta =
-                diff(&mut a.open(), &mut b.open(), changed, &Exclusions::default(), &mut writer, go_on())
-                    .unwrap();
-            delta.changes.into_keys().collect::<Vec<_>>()
-        };
-        assert_eq!(compare(None), Vec::<Vec<u8>>::new());
+
+        let by_times = Compared::of([&a, &b], None, &bulk);
+        assert_eq!((by_times.paths, by_times.of_bulk), (Vec::<Vec<u8>>::new(), 0), "{kind:?}");
+        assert!(by_times.read < MIB, "{kind:?}: {} bytes of metadata", by_times.read);
+
         let block = place + 4096..place + 8192;
-        assert_eq!(compare(Some(std::slice::from_ref(&block))), [b"secret".to_vec()]);
+        let by_blocks = Compared::of([&a, &b], Some(std::slice::from_ref(&block)), &bulk);
+        assert_eq!((by_blocks.paths, by_blocks.of_bulk), (vec![b"secret".to_vec()], 0), "{kind:?}");
+        // Twice to be compared, once to be kept; and a page or two of metadata.
+        let of_secret = by_blocks.read - by_times.read;
+        assert!((3 * SECRET..3 * SECRET + 65536).contains(&of_secret), "{kind:?}: {of_secret} bytes");
+
+        // What is said to have changed is read, of both: so the bytes above were counted.
+        let said = Compared::of([&a, &b], Some(&bulk), &bulk);
+        assert_eq!((said.paths, said.of_bulk), (Vec::<Vec<u8>>::new(), 2 * BULK), "{kind:?}");
     }
+}
+
+#[test]
+fn a_short_file_of_ntfs_that_kept_its_times_is_found_by_its_changed_record() {
+    let a = Image::new(Made::Ntfs, 24 * MIB, None);
+    plant(&a, &forest_of(&[("one", file(1, 60, 1)), ("two", file(2, 60, 1))]));
+    let b = Image::new(Made::Ntfs, 24 * MIB, None);
+    std::fs::copy(a.path(), b.path()).unwrap();
+    let mut files = b.open();
+    let tree = Tree::read(&mut files, go_on()).unwrap();
+    let [one, two] = [b"one", b"two"].map(|name| {
+        let node = tree.0[&name[..]].node;
+        let map = files.map(node, b"").unwrap();
+        assert!(map.in_record && !map.direct);
+        let mut content = vec![0; 60];
+        files.read(node, b"", &map, 0, &mut content).unwrap();
+        (map.pieces[0].physical..map.pieces[0].physical + map.pieces[0].length, content)
+    });
+    drop(files);
+    let bytes = std::fs::read(b.path()).unwrap();
+    let record = &bytes[one.0.start as usize..one.0.end as usize];
+    let inside = record.windows(60).position(|part| part == one.1).expect("the content is in the record");
+    let image = File::options().write(true).open(b.path()).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&image, b"changed", one.0.start + inside as u64).unwrap();
+
+    let told = |changed: Option<&[Range<u64>]>| Compared::of([&a, &b], changed, &[]).paths;
+    assert_eq!(told(None), Vec::<Vec<u8>>::new(), "times are trusted");
+    assert_eq!(told(Some(&[one.0])), [b"one"]);
+    assert_eq!(told(Some(&[two.0])), Vec::<Vec<u8>>::new(), "its record is what it was");
 }
 
 #[test]

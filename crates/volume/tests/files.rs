@@ -2,7 +2,6 @@
 
 mod made;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use made::{Image, MIB, Made, content, go_on, output, program, run, see};
 use shale_disk::{Disk, ErrorKind, Memory};
 use shale_volume::changes::Changes;
 use shale_volume::exclude::Family;
-use shale_volume::files::{Facts, Files, Filling, Kind, Making, Moment, Program};
+use shale_volume::files::{Attributes, Facts, Files, Filling, Kind, Making, Moment, Program};
 use shale_volume::known::{Known, volumes};
 use shale_volume::tree::Tree;
 
@@ -91,7 +90,7 @@ fn facts(mode: u16, seconds: i64) -> Facts {
     }
 }
 
-fn attributes(pairs: &[(&str, &[u8])]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+fn attributes(pairs: &[(&str, &[u8])]) -> Attributes {
     pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect()
 }
 
@@ -151,9 +150,9 @@ fn what_is_written_to_ext_is_what_debugfs_shows_and_e2fsck_finds_nothing() {
                 (b"socket", Kind::Socket),
             ] {
                 let node = files.make(Making { parent: folder, name, kind: &kind }).unwrap();
-                files.describe(node, folder, &facts(0o777, 1_700_000_000), &BTreeMap::new()).unwrap();
+                files.describe(node, folder, &facts(0o777, 1_700_000_000), &Attributes::new()).unwrap();
             }
-            files.describe(folder, root, &facts(0o1777, -1000), &BTreeMap::new()).unwrap();
+            files.describe(folder, root, &facts(0o1777, -1000), &Attributes::new()).unwrap();
         });
         image.judge();
         let path = image.path();
@@ -174,7 +173,7 @@ fn what_is_written_to_ext_is_what_debugfs_shows_and_e2fsck_finds_nothing() {
         let seen = see(&mut image.open());
         assert_eq!(seen[&b"folder/file"[..]].facts, facts(0o4750, 5_000_000_000));
         assert_eq!(seen[&b"folder"[..]].facts, facts(0o1777, -1000));
-        assert_eq!(seen[&b"folder/file"[..]].attributes[&b"security.capability"[..]], capability);
+        assert_eq!(seen[&b"folder/file"[..]].attributes.get(b"security.capability").unwrap(), capability);
         assert_eq!(seen[&b"folder/file"[..]].attributes.len(), 4);
         empty(&image);
         image.judge();
@@ -237,11 +236,11 @@ fn what_is_written_to_ntfs_is_what_sleuthkit_shows_and_ntfsfix_finds_nothing() {
     let file = &seen["Gruß an alle/A long name.txt".as_bytes()];
     let expected = Facts { mode: 0, owner: 0, group: 0, ..facts(0, 1_600_000_000) };
     assert_eq!(file.facts, expected);
-    assert_eq!(file.attributes[&b"system.ntfs_dos_name"[..]], b"ALONGN~1.TXT");
-    assert_eq!(file.attributes[&b"system.ntfs_acl"[..]], DESCRIPTOR);
-    assert_eq!(file.attributes[&b"system.ntfs_attrib"[..]], 0x23u32.to_le_bytes());
+    assert_eq!(file.attributes.get(b"system.ntfs_dos_name").unwrap(), *b"ALONGN~1.TXT");
+    assert_eq!(file.attributes.get(b"system.ntfs_acl").unwrap(), DESCRIPTOR);
+    assert_eq!(file.attributes.get(b"system.ntfs_attrib").unwrap(), 0x23u32.to_le_bytes());
     assert_eq!(seen[&b"second"[..]].first, "Gruß an alle/A long name.txt".as_bytes());
-    assert_eq!(seen[&b"junction"[..]].attributes[&b"system.ntfs_reparse_data"[..]], reparse);
+    assert_eq!(seen[&b"junction"[..]].attributes.get(b"system.ntfs_reparse_data").unwrap(), reparse);
     assert_eq!(
         seen["Gruß an alle".as_bytes()].facts.modified,
         Moment { seconds: -1000, nanoseconds: 123_456_700 }
@@ -305,6 +304,41 @@ fn a_program_that_crashes_or_is_not_there_is_an_error_that_says_so() {
     assert!(missing.to_string().contains("cannot be started"), "{missing}");
     let ended = open("/bin/true");
     assert!(std::error::Error::source(&ended).unwrap().to_string().contains("ended"), "{ended:?}");
+    let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
+    for (program, text) in [("crashes", "crashed (signal 11)"), ("needs-memory", "needed more memory")] {
+        let ended = open(&format!("{programs}/{program}"));
+        assert_eq!(ended.kind(), ErrorKind::Corrupt, "{program}");
+        assert!(std::error::Error::source(&ended).unwrap().to_string().contains(text), "{ended:?}");
+    }
+}
+
+/// Takes its time once.
+struct Slow(Arc<dyn Disk>, std::sync::Once);
+
+impl Disk for Slow {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> shale_disk::Result<()> {
+        // What a disk is known by is read before.
+        if offset > 4096 {
+            self.1.call_once(|| std::thread::sleep(Duration::from_secs(6)));
+        }
+        self.0.read_at(buffer, offset)
+    }
+    fn extent_at(&self, offset: u64) -> shale_disk::Result<shale_disk::Extent> {
+        self.0.extent_at(offset)
+    }
+}
+
+#[test]
+fn a_disk_that_takes_its_time_is_not_taken_for_a_damaged_file_system() {
+    let image = Image::new(Made::Ext4, 16 * MIB, None);
+    let disk: Arc<dyn Disk> = Arc::new(Slow(image.disk(), std::sync::Once::new()));
+    let patient = program().with_longest(Duration::from_secs(5));
+    let mut files = Files::open(&patient, disk, 0..16 * MIB).unwrap();
+    let root = files.root();
+    assert!(files.folder(root).unwrap().iter().any(|(name, _)| name == b"lost+found"));
 }
 
 #[test]

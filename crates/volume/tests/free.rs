@@ -122,19 +122,24 @@ fn free_blocks_of_ext_file_systems_are_those_that_dumpe2fs_lists() {
     let cases: [&[&str]; 6] = [
         &["-t", "ext4"],
         &["-t", "ext4", "-O", "^metadata_csum,uninit_bg"],
-        &["-t", "ext4", "-O", "^64bit,^flex_bg", "-g", "8192"],
+        &["-t", "ext4", "-O", "^64bit,^flex_bg", "-g", "2048"],
         &["-t", "ext4", "-O", "metadata_csum_seed", "-N", "2000"],
         &["-t", "ext3"],
         &["-t", "ext2"],
     ];
+    let mut untouched = 0;
     for options in cases {
         let made = Made::new(48 * MIB);
         ext4(&made, &[options, &["-b", "4096"]].concat());
         let free = made.free();
         assert_eq!((free.kind, &free.unknown), (Some("ext4"), &None), "{options:?}");
-        assert!(free.bytes() > 10 * MIB, "{options:?}");
+        let header = run("dumpe2fs", &["-h", &made.path()]);
+        let count = header.lines().find_map(|line| line.strip_prefix("Free blocks:")).unwrap();
+        assert_eq!(free.bytes(), count.trim().parse::<u64>().unwrap() * 4096, "{options:?}");
+        untouched += free.untouched;
         assert_eq!(free.ranges, dumped(&made.path(), 4096), "{options:?}");
     }
+    assert!(untouched > 0, "no case has groups that were never used");
 }
 
 #[test]
@@ -291,6 +296,17 @@ fn what_is_no_file_system_frees_nothing() {
     let free = made.free();
     assert_eq!((free.kind, free.bytes()), (None, 0));
     assert!(free.unknown.is_some());
+}
+
+#[test]
+fn ntfs_with_clusters_and_records_beyond_all_numbers_frees_nothing_and_says_why() {
+    let mut bytes = base_image(false).clone();
+    // 2 to the power of 48 sectors are a cluster, and 128 clusters are a file record.
+    (bytes[0xd], bytes[0x40]) = (0xd0, 0x80);
+    let size = bytes.len() as u64;
+    let free = free::file_system(&Memory(bytes), 0..size).unwrap();
+    assert!(free.ranges.is_empty());
+    assert!(free.unknown.unwrap().contains("absurd sizes"));
 }
 
 /// A disk in memory.

@@ -21,14 +21,14 @@ fn add(hive: &mut Hive, parent: Key, name: &str) -> Key {
 
 #[test]
 fn a_hive_that_was_not_changed_is_the_same_bytes() {
-    for bytes in [hives::real("offreg"), hives::real("recovered"), hives::empty(3)] {
+    for bytes in [hives::real("offreg"), hives::real("recovered"), hives::real("system"), hives::empty(3)] {
         assert!(Hive::open(bytes.clone()).unwrap().into_bytes().unwrap() == bytes);
     }
 }
 
 #[test]
 fn real_hives_have_what_others_find_in_them() {
-    for name in ["offreg", "recovered"] {
+    for name in ["offreg", "recovered", "system"] {
         let bytes = hives::real(name);
         let (keys, values) = hives::counted(&bytes);
         let content = hives::content(&bytes);

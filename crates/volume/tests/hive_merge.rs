@@ -119,6 +119,11 @@ fn both_sides_are_kept_and_what_both_changed_is_told() {
     assert!(again == merged && both.is_empty(), "a second merge changes no byte");
 }
 
+/// A class that is text.
+fn class(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
 #[test]
 fn keys_come_with_security_class_and_time() {
     let origin = with(&[("A\\B/x", "0")]);
@@ -126,19 +131,22 @@ fn keys_come_with_security_class_and_time() {
     for (path, group) in [("A", 545), ("A\\B", 546), ("A\\B\\C", 547)] {
         let key = hive.find(path).unwrap().unwrap();
         hive.set_security(key, &hives::descriptor(group)).unwrap();
-        hive.set_class(key, path.as_bytes()).unwrap();
+        hive.set_class(key, &class(path)).unwrap();
         hive.set_written(key, TIME + u64::from(group)).unwrap();
     }
     hive.set_link(hive.find("A\\B\\C").unwrap().unwrap(), true).unwrap();
     let layer = hive.into_bytes().unwrap();
+    let described = ["/A/B", "S-1-5-32-544", "S-1-5-32-546", "", "A\\B"].map(str::to_owned);
     // One that has A, and one that has nothing of it.
     for onto in [origin.clone(), hives::empty(5)] {
         let (merged, _) = merge(&onto, &differ(&origin, &layer), false).unwrap();
+        assert_eq!(hives::described(&merged), hives::described(&layer));
+        assert!(hives::described(&merged).contains(&described));
         let hive = Hive::open(merged).unwrap();
         for (path, group) in [("A", 545), ("A\\B", 546), ("A\\B\\C", 547)] {
             let key = hive.find(path).unwrap().unwrap();
             assert_eq!(hive.security(key).unwrap(), hives::descriptor(group), "{path}");
-            assert_eq!(hive.class(key).unwrap(), path.as_bytes());
+            assert_eq!(hive.class(key).unwrap(), class(path));
             assert_eq!(hive.written(key).unwrap(), TIME + u64::from(group));
             assert_eq!(hive.is_link(key).unwrap(), group == 547);
         }
@@ -174,6 +182,39 @@ fn a_path_is_put_together_entry_by_entry() {
     assert_eq!(both, ["Environment\\Path"]);
 }
 
+#[test]
+fn filters_that_several_layers_add_are_all_there() {
+    const CLASS: &str = "ControlSet001\\Control\\Class\\{1}";
+    let with = |origin: &[u8], name: &str, filters: &str| {
+        let mut hive = Hive::open(origin.to_vec()).unwrap();
+        let key = ensure(&mut hive, CLASS);
+        hive.set_value(key, &Value { kind: kind::TEXTS, ..Value::text(name, filters) }).unwrap();
+        hive.into_bytes().unwrap()
+    };
+    let origin = with(&hives::empty(5), "LowerFilters", "disk\0");
+    // One that was there, and one that no side had.
+    let layer = with(&with(&origin, "LowerFilters", "disk\0layer\0"), "UpperFilters", "layer\0");
+    let below = with(&with(&origin, "LowerFilters", "disk\0below\0"), "UpperFilters", "below\0");
+    let difference = differ(&origin, &layer);
+    let (merged, both) = merge(&below, &difference, false).unwrap();
+    assert!(both.is_empty(), "{both:?}");
+    let said = hives::exported(&merged);
+    let texts = |texts: &str| -> String {
+        texts.bytes().map(|byte| format!("{byte:02x},00")).collect::<Vec<_>>().join(",")
+    };
+    assert!(said.contains(&format!("\"LowerFilters\"=hex(7):{}", texts("disk\0below\0layer\0\0"))), "{said}");
+    assert!(said.contains(&format!("\"UpperFilters\"=hex(7):{}", texts("below\0layer\0\0"))), "{said}");
+    assert_eq!(merge(&merged, &difference, false).unwrap().0, merged, "twice is once");
+    // What is no list is the layer's, and told.
+    let mut other = Hive::open(origin.clone()).unwrap();
+    let key = ensure(&mut other, CLASS);
+    other.set_value(key, &Value::text("UpperFilters", "below")).unwrap();
+    let (merged, both) = merge(other.into_bytes().unwrap(), &difference, false).unwrap();
+    let value = Hive::open(merged).unwrap().value(CLASS, "UpperFilters").unwrap().unwrap();
+    assert_eq!(value.as_texts().unwrap(), ["layer"]);
+    assert_eq!(both, [format!("{CLASS}\\UpperFilters")]);
+}
+
 /// A SYSTEM hive that runs on this control set.
 fn system(current: u32) -> Vec<u8> {
     let bytes =
@@ -192,7 +233,7 @@ fn what_was_done_to_the_current_control_set_is_done_to_the_current_one() {
     let now = changed(&origin, &now, &[]);
     let without = Exclusions::shipped(Which::System).unwrap();
     let difference = difference(&origin, &now, &without).unwrap();
-    let (merged, both) = merge(&system(2), &difference, false).unwrap();
+    let (merged, both) = merge(system(2), &difference, false).unwrap();
     let hive = Hive::open(merged).unwrap();
     assert_eq!(hive.control_set().unwrap().unwrap().to_string(), "ControlSet002");
     assert!(hive.exists("ControlSet002\\Services\\New").unwrap());
@@ -209,7 +250,7 @@ fn the_deepest_keys_are_compared_and_merged() {
     let (one, two) = (with(&[(&format!("{path}\\a/x"), "0")]), with(&[(&format!("{path}\\b/x"), "1")]));
     let (merged, _) = merge(&one, &differ(&one, &two), false).unwrap();
     assert_eq!(hives::content(&merged), hives::content(&two));
-    let (merged, _) = merge(&hives::empty(5), &differ(&hives::empty(5), &two), false).unwrap();
+    let (merged, _) = merge(hives::empty(5), &differ(&hives::empty(5), &two), false).unwrap();
     assert_eq!(hives::content(&merged), hives::content(&two));
 }
 
@@ -224,6 +265,23 @@ fn a_real_hive_takes_what_was_done_to_another() {
     assert_eq!(hives::exported(&merged), hives::exported(&now));
     assert!(both.is_empty(), "{both:?}");
     assert!(hives::counted(&merged).0 > 500);
+}
+
+#[test]
+fn a_real_system_hive_takes_what_an_installation_did_to_it() {
+    let real = hives::real("system");
+    let installed = "[\\ControlSet001\\Services\\Sundial]\n\"Start\"=dword:00000002\n\n\
+        [\\ControlSet001\\Services\\Tcpip]\n\"DependOnService\"=hex(7):61,00,00,00,00,00\n\n\
+        [-\\ControlSet001\\Services\\Beep]\n";
+    let now = hives::imported(&real, installed);
+    let without = Exclusions::shipped(Which::System).unwrap();
+    let difference = difference(&real, &now, &without).unwrap();
+    assert!(difference.len() < 2000, "{} bytes", difference.len());
+    let (merged, both) = merge(&real, &difference, false).unwrap();
+    assert!(both.is_empty(), "{both:?}");
+    assert_eq!(hives::exported(&merged), hives::exported(&now));
+    assert_eq!(hives::counted(&merged), hives::counted(&now));
+    assert!(hives::described(&merged) == hives::described(&now), "security and classes are the same");
 }
 
 #[test]

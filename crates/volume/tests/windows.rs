@@ -45,9 +45,14 @@ fn with(os: &Image, before: &[u8], values: &[(&str, &str)]) -> Image {
 }
 
 fn software(image: &Image) -> Vec<u8> {
+    hive(image, SOFTWARE)
+}
+
+/// The bytes of a hive.
+fn hive(image: &Image, path: &str) -> Vec<u8> {
     let mut files = image.open();
     let tree = Tree::read(&mut files, go_on()).unwrap();
-    let entry = tree.0[SOFTWARE.as_bytes()].clone();
+    let entry = tree.0[path.as_bytes()].clone();
     content(&mut files, &entry, b"")
 }
 
@@ -86,6 +91,78 @@ fn the_platforms_part_of_the_registry_is_left_out_of_a_version() {
     assert_eq!(hive.value("Windows", "Version").unwrap().unwrap().as_text().unwrap(), "2");
     assert!(!hive.exists("Agent").unwrap());
     assert!(done.conflicts.is_empty(), "{:?}", done.conflicts);
+}
+
+/// Hives of users, those of all who come later included.
+const ANN: &str = "Users/Ann/NTUSER.DAT";
+const ANNS_CLASSES: &str = "Users/Ann/AppData/Local/Microsoft/Windows/UsrClass.dat";
+const BOB: &str = "Users/Bob/NTUSER.DAT";
+const CAY: &str = "Users/Cay/NTUSER.DAT";
+const LATER: &str = "Windows/System32/config/DEFAULT";
+/// The packages of drivers.
+const DRIVERS: &str = "Windows/System32/config/DRIVERS";
+
+#[test]
+fn every_users_hives_are_put_together_and_those_of_a_new_user_are_the_layers() {
+    let first = hives::imported(
+        &hives::empty(5),
+        "[\\App]\n\"Gone\"=\"1\"\n\"Stays\"=\"1\"\n\n[\\App\\Old]\n\"x\"=\"1\"\n\n[\\Environment]\n\"Path\"=\"C:\\\\Own\"\n",
+    );
+    let os = windows(&hives::empty(5));
+    let os = machine(&os, |guest| {
+        [ANN, ANNS_CLASSES, BOB, LATER].iter().for_each(|path| guest.fill(path, &first, 0));
+    });
+    // What hivexregedit makes of hives in a machine.
+    let changed = |changes: &[(&str, &str)]| {
+        machine(&os, |guest| {
+            changes.iter().for_each(|(path, text)| guest.fill(path, &hives::imported(&first, text), 0));
+        })
+    };
+    let one = changed(&[
+        (ANN, "[-\\App\\Old]\n\n[\\App]\n\"Gone\"=-\n\n[\\Environment]\n\"Path\"=\"C:\\\\Own;C:\\\\One\"\n"),
+        (ANNS_CLASSES, "[\\.one]\n@=\"One\"\n"),
+        (CAY, "[\\One]\n\"of\"=\"Cay\"\n"),
+    ]);
+    let two = changed(&[
+        (ANN, "[\\Two]\n\"x\"=\"2\"\n\n[\\Environment]\n\"Path\"=\"C:\\\\Own;C:\\\\Two\"\n"),
+        (ANNS_CLASSES, "[\\.two]\n@=\"Two\"\n"),
+        (BOB, "[\\App]\n\"Stays\"=\"2\"\n"),
+        (LATER, "[-\\App]\n"),
+    ]);
+    let newer = changed(&[(ANN, "[\\Newer]\n\"x\"=\"3\"\n"), (BOB, "[\\Newer]\n")]);
+    let (image, told) = composed(&newer, &[layer("one", &os, &one), layer("two", &os, &two)]);
+    assert!(told.conflicts.is_empty(), "{:?}", told.conflicts);
+    for (path, changes) in [
+        (
+            ANN,
+            "[-\\App\\Old]\n\n[\\App]\n\"Gone\"=-\n\n[\\Two]\n\"x\"=\"2\"\n\n[\\Newer]\n\"x\"=\"3\"\n\n[\\Environment]\n\"Path\"=\"C:\\\\Own;C:\\\\One;C:\\\\Two\"\n",
+        ),
+        (ANNS_CLASSES, "[\\.one]\n@=\"One\"\n\n[\\.two]\n@=\"Two\"\n"),
+        (BOB, "[\\App]\n\"Stays\"=\"2\"\n\n[\\Newer]\n"),
+        (CAY, "[\\One]\n\"of\"=\"Cay\"\n"),
+        (LATER, "[-\\App]\n"),
+    ] {
+        let there = hive(&image, path);
+        let expected = hives::exported(&hives::imported(&first, changes));
+        assert_eq!(hives::exported(&there), expected, "{path}");
+        assert_eq!(hives::described(&there).len(), hives::counted(&there).0, "{path}");
+    }
+}
+
+#[test]
+fn drivers_of_several_layers_are_all_known() {
+    let package = |name: &str| format!("[\\DriverPackages\\{name}.inf]\n\"Version\"=\"1\"\n\n");
+    let first = hives::imported(&hives::empty(5), &format!("[\\DriverPackages]\n\n{}", package("disk")));
+    let os = windows(&hives::empty(5));
+    let os = machine(&os, |guest| guest.fill(DRIVERS, &first, 0));
+    let with =
+        |name: &str| machine(&os, |guest| guest.fill(DRIVERS, &hives::imported(&first, &package(name)), 0));
+    let layers = ["video", "network"].map(|name| layer(name, &os, &with(name)));
+    let (image, told) = composed(&with("newer"), &layers);
+    let all = ["newer", "video", "network"].map(package).concat();
+    let there = hives::exported(&hive(&image, DRIVERS));
+    assert_eq!(there, hives::exported(&hives::imported(&first, &all)));
+    assert!(told.conflicts.is_empty(), "{:?}", told.conflicts);
 }
 
 #[test]

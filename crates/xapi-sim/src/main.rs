@@ -1,6 +1,7 @@
 //! `xapi-sim`: the simulator as a program.
 
 use clap::Parser;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -84,9 +85,14 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         let _ = stop.send(()); // it is stopping already
     })?;
     let sim = Sim::start(config)?;
-    println!("coordinator {} {}", sim.url(), sim.tls_url());
-    println!("member      {} {}", sim.member_url(), sim.member_tls_url());
-    println!("user root, password 'password'");
+    let told = format!(
+        "coordinator {} {}\nmember      {} {}\nuser root, password 'password'\n",
+        sim.url(),
+        sim.tls_url(),
+        sim.member_url(),
+        sim.member_tls_url()
+    );
+    let _ = std::io::stdout().write_all(told.as_bytes()); // nobody need listen to all of it
     let _ = stopped.recv(); // the handler lives as long as the process
     sim.stop();
     Ok(())

@@ -15,6 +15,8 @@ pub mod names {
     pub const SHARED_SR: &str = "Shared storage";
     /// The storage of each host, which only it sees.
     pub const LOCAL_SRS: [&str; 2] = ["Local storage on host1", "Local storage on host2"];
+    /// The storage of CDs, which all hosts see.
+    pub const ISO_SR: &str = "ISO library";
     /// The network every host is plugged into.
     pub const NETWORK: &str = "Pool-wide network associated with eth0";
     /// A template without disks, with one interface, that boots by BIOS.
@@ -49,6 +51,16 @@ pub fn seed(config: &Config, now: &str) -> Database {
         .map(|(name, ip)| host(&mut db, name, ip, &network, now))
         .collect();
     let shared = sr(&mut db, names::SHARED_SR, "nfs", true, &hosts, config.sr_size);
+    let library = sr(&mut db, names::ISO_SR, "iso", true, &hosts, config.sr_size);
+    for (field, value) in [
+        ("content_type", Value::string("iso")),
+        (
+            "allowed_operations",
+            Value::strings(["vdi_create", "vdi_destroy", "scan", "update", "plug", "unplug"]),
+        ),
+    ] {
+        let _ = db.set("SR", &library, field, value); // it was just made
+    }
     for (name, host) in names::LOCAL_SRS.into_iter().zip(&hosts) {
         sr(&mut db, name, "ext", false, std::slice::from_ref(host), config.sr_size);
     }

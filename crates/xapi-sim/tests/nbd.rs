@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 
 use rcgen::{
@@ -249,22 +250,18 @@ impl Drop for Process {
 #[test]
 fn our_client_reads_qemus_server_over_tls() {
     let fixture = Fixture::new();
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let credentials = "tls-creds-x509,id=tls,endpoint=server,verify-peer=off,dir=";
-    let started = Command::new("qemu-nbd")
-        .args(["--object", &format!("{credentials}{}", text(fixture.folder.path())), "--tls-creds", "tls"])
-        .args(["--read-only", "--persistent", "-f", "raw", "-x", "disk", "-b", "127.0.0.1"])
-        .args(["-p", &port.to_string(), text(&fixture.raw)])
-        .stdin(Stdio::null())
-        .spawn();
-    let mut server = Process(started.expect("qemu-nbd runs"));
-    let stream = loop {
-        match TcpStream::connect((Ipv4Addr::LOCALHOST, port)) {
-            Ok(stream) => break stream,
-            Err(_) => assert!(server.0.try_wait().unwrap().is_none(), "the server ended"),
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
+    // The server is handed the socket: a port that is free now may be another's in a moment, or our own end of a connection.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let credentials =
+        format!("tls-creds-x509,id=tls,endpoint=server,verify-peer=off,dir={}", text(fixture.folder.path()));
+    let run = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec qemu-nbd --tls-creds tls --read-only --persistent -f raw -x disk \"$@\"";
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", run, "sh", "--object", &credentials, text(&fixture.raw)])
+        .stdin(OwnedFd::from(listener));
+    let _server = Process(shell.spawn().expect("qemu-nbd runs"));
+    let stream = TcpStream::connect(address).unwrap();
     let client = Handshake::begin(stream).unwrap().start_tls(|plain| fixture.encrypt(plain)).unwrap();
     fixture.assert_reads(client.open("disk").unwrap());
 }

@@ -3,7 +3,9 @@
 #![cfg(unix)]
 #![allow(missing_docs, reason = "tests are named by sentences")]
 
+mod kept;
 mod server;
+mod templates;
 
 use serde_json::{Value, json};
 use server::{Reply, Run, Server, connector, id, layer, machine, page, problem, shale, task, version};

@@ -229,7 +229,7 @@ pub fn page(items: Value) -> Reply {
 pub fn layer(n: u32, name: &str) -> Value {
     json!({
         "id": id(n), "kind": "os", "name": name, "description": "", "exclusions": "", "created_at": "2026-11-22T16:00:00Z",
-        "updated_at": "2026-11-22T16:00:00Z", "version_count": 1, "used_by": [], "actions": [],
+        "updated_at": "2026-11-22T16:00:00Z", "version_count": 1, "old_versions": [], "used_by": [], "actions": [],
         "sizes": { "logical_bytes": 0, "added_bytes": 0 },
     })
 }

@@ -37,6 +37,8 @@ pub(super) struct Plan {
     pub(super) qmp_socket: PathBuf,
     pub(super) vnc_socket: PathBuf,
     pub(super) serial_log: PathBuf,
+    /// Of the second serial port.
+    pub(super) port_log: PathBuf,
     /// Port of 127.0.0.1 that leads to the guest's port 22.
     pub(super) ssh_port: Option<u16>,
 }
@@ -152,8 +154,10 @@ fn devices(args: &mut Arguments, plan: &Plan) {
     // No boot ROM: the machine starts from its disk or not at all.
     args.put("-device", "virtio-net-pci,netdev=net,romfile=");
     args.put("-device", "virtio-rng-pci");
-    args.put("-chardev", format!("file,id=serial,append=on,path={}", escaped(plan.serial_log.display())));
-    args.put("-serial", "chardev:serial");
+    for (port, log) in [("serial", &plan.serial_log), ("port", &plan.port_log)] {
+        args.put("-chardev", format!("file,id={port},append=on,path={}", escaped(log.display())));
+        args.put("-serial", format!("chardev:{port}"));
+    }
     args.put("-vga", "std");
     args.put("-vnc", format!("unix:{}", escaped(plan.vnc_socket.display())));
     // A tablet knows absolute positions, without which a pointer seen by VNC drifts.
@@ -179,6 +183,7 @@ mod tests {
             qmp_socket: "/m/qmp.sock".into(),
             vnc_socket: "/m/vnc.sock".into(),
             serial_log: "/m/serial.log".into(),
+            port_log: "/m/port.log".into(),
             ssh_port: Some(40022),
         }
     }

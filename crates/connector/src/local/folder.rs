@@ -7,6 +7,7 @@
 //!     cd.iso                  what is in its CD drive, if anything is
 //!     efi-variables.fd        UEFI only: the machine's own copy
 //!     serial.log              first serial port. It exists once QEMU was started: "was powered on"
+//!     port.log                second serial port: what an unattended run tells
 //!     qemu.log  export.log    what the two processes say
 //!     lock                    held shared while the changes are read, exclusively while anything is done
 //!   <sockets>/                the folder itself, or a short one elsewhere (a socket's path has at most 107 bytes)
@@ -91,7 +92,7 @@ impl Folder {
     /// Empties the serial log when it has grown large, and QEMU's own: a guest must not fill this host. Both are
     /// appended to, so that they go on from their start.
     pub(super) fn bound_logs(&self, limit: u64) {
-        for path in [self.serial_log(), self.qemu_log()] {
+        for path in [self.serial_log(), self.port_log(), self.qemu_log()] {
             let large = fs::metadata(&path).is_ok_and(|found| found.len() > limit);
             if large && let Ok(log) = fs::OpenOptions::new().write(true).open(&path) {
                 // One that cannot be emptied now may be the next time.
@@ -103,6 +104,10 @@ impl Folder {
     /// The serial port's log.
     pub(super) fn serial_log(&self) -> PathBuf {
         self.path.join("serial.log")
+    }
+    /// The second serial port's log.
+    pub(super) fn port_log(&self) -> PathBuf {
+        self.path.join("port.log")
     }
     /// QEMU's own log.
     pub(super) fn qemu_log(&self) -> PathBuf {

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use folder::{Folder, Record};
-pub use settings::{Accelerator, FIELDS, Settings};
+pub use settings::{Accelerator, FIELDS, Settings, StartsBy};
 use shale_disk::{Disk, Extent, Watch, qcow2};
 
 use crate::{
@@ -78,6 +78,16 @@ impl Local {
             record.spec.name
         );
         Err(Error::new(ErrorKind::Damaged, what))
+    }
+
+    /// Gives a machine that starts by UEFI variables of its own.
+    fn ensure_variables(&self, folder: &Folder, spec: &MachineSpec) -> Result<()> {
+        if self.settings.firmware.of(spec.firmware) == Firmware::Bios || folder.efi_variables().exists() {
+            return Ok(());
+        }
+        let new = power::uefi()?.new_variables;
+        let bytes = fs::read(&new).map_err(|e| Error::io(format!("cannot read '{}'", new.display()), e))?;
+        folder.publish("efi-variables.fd", &bytes)
     }
 
     fn place(&self, folder: &Folder) -> String {
@@ -146,13 +156,11 @@ impl Connector for Local {
         if record.spec != *spec {
             folder.write_record(&Record { spec: spec.clone(), ..record })?;
         }
-        if spec.firmware == Firmware::Uefi && !folder.efi_variables().exists() {
-            let new = power::uefi()?.new_variables;
-            let bytes =
-                fs::read(&new).map_err(|e| Error::io(format!("cannot read '{}'", new.display()), e))?;
-            folder.publish("efi-variables.fd", &bytes)?;
-        }
-        Ok(())
+        self.ensure_variables(&folder, spec)
+    }
+
+    fn has_port(&self) -> bool {
+        true
     }
 
     fn power_on(&self, tag: &Tag) -> Result<()> {
@@ -160,6 +168,8 @@ impl Connector for Local {
         let _lock = folder.lock()?;
         let record = self.whole(&folder)?;
         folder::make_private(&record.sockets)?;
+        // The setting may be another one than it was when the machine was made.
+        self.ensure_variables(&folder, &record.spec)?;
         export::ensure(&folder, &record)?;
         if !power::running(tag)?.is_empty() {
             match power::resume(&record) {
@@ -204,6 +214,7 @@ impl Connector for Local {
             name: record.spec.name.clone(),
             place: self.place(&folder),
             serial_log: Some(folder.serial_log()).filter(|path| path.exists()),
+            port_log: Some(folder.port_log()).filter(|path| path.exists()),
             changed_bytes: has_overlay.map(|m| m.blocks() * 512).unwrap_or(0),
             ..Observed::absent()
         };
@@ -240,7 +251,7 @@ impl Connector for Local {
         })
     }
 
-    fn set_cd(&self, tag: &Tag, image: Option<&Path>) -> Result<()> {
+    fn set_cd(&self, tag: &Tag, image: Option<&Path>, _: Watch) -> Result<()> {
         let folder = self.folder(tag);
         let _lock = folder.lock()?;
         let record = folder.existing()?;

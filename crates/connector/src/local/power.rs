@@ -70,7 +70,7 @@ pub(super) fn start(folder: &Folder, record: &Record, settings: &Settings) -> Re
 }
 
 fn plan(folder: &Folder, record: &Record, settings: &Settings) -> Result<Plan> {
-    let uefi = match record.spec.firmware {
+    let uefi = match settings.firmware.of(record.spec.firmware) {
         Firmware::Bios => None,
         Firmware::Uefi => Some((uefi()?, folder.efi_variables())),
     };
@@ -87,6 +87,7 @@ fn plan(folder: &Folder, record: &Record, settings: &Settings) -> Result<Plan> {
         qmp_socket: record.qmp_socket(),
         vnc_socket: record.vnc_socket(),
         serial_log: folder.serial_log(),
+        port_log: folder.port_log(),
         ssh_port: if settings.forward_ssh { Some(free_port()?) } else { None },
     })
 }

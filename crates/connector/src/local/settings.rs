@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Field, Input, Result};
+use crate::{Error, ErrorKind, Field, Firmware, Input, Result};
 
 /// What can be set, for people.
 pub const FIELDS: &[Field] = &[
@@ -32,6 +32,14 @@ pub const FIELDS: &[Field] = &[
                times slower), auto takes kvm where the host has it.",
     },
     Field {
+        name: "firmware",
+        label: "Firmware",
+        input: Input::OneOf(&["auto", "bios", "uefi"]),
+        required: false,
+        default: Some("auto"),
+        help: "What machines start by: auto is what the disk is made for, and BIOS where it is made for both.",
+    },
+    Field {
         name: "forward_ssh",
         label: "Forward SSH",
         input: Input::Flag,
@@ -51,13 +59,21 @@ pub struct Settings {
     pub cpus: u32,
     /// How the guest's instructions run.
     pub accelerator: Accelerator,
+    /// What machines start by.
+    pub firmware: StartsBy,
     /// Whether a free port of 127.0.0.1 leads to the guest's port 22.
     pub forward_ssh: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { memory_mib: 2048, cpus: 2, accelerator: Accelerator::Auto, forward_ssh: true }
+        Self {
+            memory_mib: 2048,
+            cpus: 2,
+            accelerator: Accelerator::Auto,
+            firmware: StartsBy::Auto,
+            forward_ssh: true,
+        }
     }
 }
 
@@ -87,6 +103,29 @@ pub enum Accelerator {
     Tcg,
 }
 
+/// What machines start by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartsBy {
+    /// What the disk is made for.
+    Auto,
+    /// BIOS, whatever the disk is made for.
+    Bios,
+    /// UEFI, whatever the disk is made for.
+    Uefi,
+}
+
+impl StartsBy {
+    /// The firmware of a machine whose disk is made for this one.
+    pub(super) fn of(self, disk: Firmware) -> Firmware {
+        match self {
+            Self::Auto => disk,
+            Self::Bios => Firmware::Bios,
+            Self::Uefi => Firmware::Uefi,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +138,17 @@ mod tests {
         let real = settings.as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value)));
         let sorted = |all: Vec<(String, String)>| std::collections::BTreeMap::from_iter(all);
         assert_eq!(sorted(told.collect()), sorted(real.collect()));
+    }
+
+    #[test]
+    fn a_machine_starts_by_what_its_disk_is_made_for_unless_something_else_is_set() {
+        for (set, of_bios, of_uefi) in [
+            (StartsBy::Auto, Firmware::Bios, Firmware::Uefi),
+            (StartsBy::Bios, Firmware::Bios, Firmware::Bios),
+            (StartsBy::Uefi, Firmware::Uefi, Firmware::Uefi),
+        ] {
+            assert_eq!((set.of(Firmware::Bios), set.of(Firmware::Uefi)), (of_bios, of_uefi), "{set:?}");
+        }
     }
 
     #[test]

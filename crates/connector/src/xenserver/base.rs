@@ -319,7 +319,7 @@ fn empty(pool: &Pool, sr: &str, origin: &Origin) -> Result<String> {
         "other_config": marks(pool, origin, &[(labels::STATE, labels::MAKING)])?,
         "xenstore_data": {},
         "sm_config": {},
-        "tags": [labels::TAGS[0]],
+        "tags": [labels::Purpose::Packaging.tags()[0]],
     });
     let made = pool.run("VDI.create", &[record])?;
     if one(pool, &made)?.size() < origin.disk.size() {

@@ -43,6 +43,29 @@ impl Belongings {
         ours
     }
 
+    /// Images that are whole, with their tags. One that somebody made a template of is theirs.
+    pub fn images(&self) -> Vec<(&str, &Vm, Tag)> {
+        let is_image = |vm: &Vm| !vm.is_a_snapshot && labels::is_image(&vm.other_config);
+        self.machines().into_iter().filter(|(_, vm, _)| is_image(vm)).collect()
+    }
+
+    /// The image with this tag, also where it was made a template.
+    pub fn published(&self, tag: &Tag) -> Option<(&str, &Vm)> {
+        let is_it = |vm: &Vm| {
+            let config = &vm.other_config;
+            !vm.is_a_snapshot
+                && labels::is_owned(config, &self.owner)
+                && labels::has_tag(config, tag)
+                && labels::is_itself(config, &vm.uuid)
+        };
+        self.machines.iter().find(|(_, vm)| is_it(vm)).map(|(at, vm)| (at.as_str(), vm))
+    }
+
+    /// Whether there are snapshots of a machine.
+    pub fn has_snapshots(&self, machine: &str) -> bool {
+        self.machines.values().any(|vm| vm.is_a_snapshot && vm.snapshot_of == machine)
+    }
+
     fn tag_of(&self, vm: &Vm) -> Option<Tag> {
         let itself = if vm.is_a_snapshot { self.machines.get(&vm.snapshot_of)? } else { vm };
         machine::tag_of(itself, &self.owner)
@@ -57,6 +80,13 @@ impl Belongings {
             .collect();
         tagged.sort_by_key(|(_, vdi, _)| !vdi.is_a_snapshot);
         tagged
+    }
+
+    /// The CDs of the machine with this tag, whole or not.
+    pub fn cds(&self, tag: &Tag) -> Vec<String> {
+        let is_cd = |vdi: &Vdi| vdi.other_config.contains_key(labels::CD) && !vdi.is_a_snapshot;
+        let tagged = self.packaging_disks().into_iter().filter(|(_, vdi, found)| found == tag && is_cd(vdi));
+        tagged.map(|(reference, _, _)| reference.to_owned()).collect()
     }
 
     /// Whether a machine has the disk that is neither ours nor a control domain.

@@ -11,7 +11,7 @@ use super::{fault, labels, nbd, place};
 use crate::{Check, Choice, Error, ErrorKind, Firmware, Fix, Outcome, Result};
 
 /// The rights that are needed, as the XenAPI names them: those of all calls that are made, and of transfers.
-const RIGHTS: [&str; 34] = [
+const RIGHTS: [&str; 38] = [
     "VDI.create",
     "VDI.clone",
     "VDI.resize",
@@ -28,6 +28,7 @@ const RIGHTS: [&str; 34] = [
     "VDI.get_nbd_info",
     "VM.clone",
     "VM.provision",
+    "VM.remove_from_other_config",
     "VM.set_is_a_template",
     "VM.set_name_label",
     "VM.set_name_description",
@@ -44,6 +45,9 @@ const RIGHTS: [&str; 34] = [
     "VM.hard_shutdown",
     "VM.destroy",
     "VBD.create",
+    "VBD.destroy",
+    "VBD.eject",
+    "VBD.insert",
     "http/put_import_raw_vdi",
     "http/get_export_raw_vdi",
 ];

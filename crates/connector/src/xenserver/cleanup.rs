@@ -9,7 +9,7 @@ use super::base::{self, UnderWay};
 use super::belongings::Belongings;
 use super::pool::Pool;
 use super::record::{self, Vdi, Vm};
-use super::{fault, machine, task};
+use super::{fault, image, machine, task};
 use crate::{Result, Tag};
 
 /// How long a disk that is in use is waited for: a host lets go of one some seconds after a transfer.
@@ -65,11 +65,7 @@ pub(super) fn destroy_machine(pool: &Pool, reference: &str, vm: &Vm) -> Result<(
 /// Makes sure that nothing of ours carries the tag: first what uses disks, then snapshots, then disks. Copies that people
 /// made stay.
 pub(super) fn remove(pool: &Pool, tag: &Tag) -> Result<()> {
-    for (reference, _) in task::ours(pool)?.into_iter().filter(|(_, found)| found == tag) {
-        // A transfer that cannot be stopped now ends by itself when its connection does.
-        let _ = pool.call("task.cancel", &[json!(reference)]);
-        let _ = pool.call("task.destroy", &[json!(reference)]);
-    }
+    end_transfers(pool, tag)?;
     let seen = Belongings::seen(pool)?;
     // Snapshots are told by their machine, so they go before it.
     for (reference, vm, _) in seen.machines().into_iter().filter(|(_, _, found)| found == tag) {
@@ -79,12 +75,25 @@ pub(super) fn remove(pool: &Pool, tag: &Tag) -> Result<()> {
     disks.try_for_each(|(reference, _, _)| destroy_disk(pool, reference))
 }
 
-/// Every tag of ours that something on the pool carries.
+/// Takes away the tasks of transfers for a tag.
+pub(super) fn end_transfers(pool: &Pool, tag: &Tag) -> Result<()> {
+    for (reference, _) in task::ours(pool)?.into_iter().filter(|(_, found)| found == tag) {
+        // A transfer that cannot be stopped now ends by itself when its connection does.
+        let _ = pool.call("task.cancel", &[json!(reference)]);
+        let _ = pool.call("task.destroy", &[json!(reference)]);
+    }
+    Ok(())
+}
+
+/// Every tag of ours that something on the pool carries, but for images that are whole.
 pub(super) fn inventory(pool: &Pool) -> Result<Vec<Tag>> {
     let mut tags: BTreeSet<Tag> = task::ours(pool)?.into_iter().map(|(_, tag)| tag).collect();
     let seen = Belongings::seen(pool)?;
     tags.extend(seen.machines().into_iter().map(|(_, _, tag)| tag));
     tags.extend(seen.packaging_disks().into_iter().map(|(_, _, tag)| tag));
+    for (_, _, image) in seen.images() {
+        tags.remove(&image);
+    }
     Ok(tags.into_iter().collect())
 }
 
@@ -99,9 +108,9 @@ pub(super) fn trim(
     task::sweep(pool)?;
     let _cloning = under_way.cloning();
     let mut ours = Belongings::seen(pool)?;
+    let mut gone = image::tidy(pool, &ours)?;
     base::leave_to_others(pool, &mut ours);
     let disks = ours.disks;
-    let mut gone = Vec::new();
     for (reference, why) in surplus(&disks, room, known, &|origin| under_way.has(origin)) {
         let vdi = &disks[&reference];
         let origin = base::origin_of(vdi);

@@ -1,4 +1,5 @@
-//! The packaging disk: a clone of the base disk, grown, with a snapshot of how it was when it was made.
+//! The packaging disk: a clone of the base disk, grown, with a snapshot of how it was when it was made. An image's disk is the
+//! same without snapshot.
 //!
 //! ```text
 //!   base disk ──clone──▶ disk ──resize──▶ ──partition table moved──▶ ──CBT on──▶ ──snapshot──▶ ready
@@ -9,6 +10,7 @@ use shale_disk::{Watch, table};
 
 use super::base::{self, UnderWay};
 use super::belongings::{self, Belongings};
+use super::labels::Purpose;
 use super::pool::Pool;
 use super::record::{self, Map, Vdi, Vm};
 use super::sparse::Plan;
@@ -60,8 +62,8 @@ impl Disks {
 
 /// The packaging disk while there is no machine that tells which one it is.
 fn the_only(seen: &Belongings, tag: &Tag) -> Result<Option<String>> {
-    let tagged =
-        seen.packaging_disks().into_iter().filter(|(_, vdi, found)| found == tag && !vdi.is_a_snapshot);
+    let is_it = |vdi: &Vdi| !vdi.is_a_snapshot && !vdi.other_config.contains_key(labels::CD);
+    let tagged = seen.packaging_disks().into_iter().filter(|(_, vdi, found)| found == tag && is_it(vdi));
     let mut tagged: Vec<&str> = tagged.map(|(reference, _, _)| reference).collect();
     if tagged.len() > 1 {
         let what = format!(
@@ -79,15 +81,26 @@ pub(super) fn asked_size(vdi: &Vdi) -> u64 {
     vdi.other_config.get(labels::SIZE).and_then(|text| text.parse().ok()).unwrap_or_else(|| vdi.size())
 }
 
-/// Makes sure that the packaging disk is there. Answers how it was made.
+/// What disk is wanted.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Whose it is.
+    pub tag: &'a Tag,
+    /// Of what size, for which machine.
+    pub spec: &'a MachineSpec,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// Makes sure that the packaging disk, or an image's, is there. Answers how it was made.
 pub(super) fn ensure(
     pool: &Pool,
     under_way: &UnderWay,
-    tag: &Tag,
-    spec: &MachineSpec,
+    wanted: Wanted,
     origin: &Origin,
     watch: Watch,
 ) -> Result<String> {
+    let Wanted { tag, spec, .. } = wanted;
     if watch(0).is_break() {
         return Err(base::stopped());
     }
@@ -128,7 +141,7 @@ pub(super) fn ensure(
         Err(e) if fault::is_gone(&e) => cloned()?,
         other => other?,
     };
-    let made = finish(pool, tag, spec, origin, &disk, watch);
+    let made = finish(pool, wanted, origin, &disk, watch);
     if made.is_err() {
         // What stays now is removed by the next try, or by the undoing of the job.
         let _ = cleanup::remove(pool, tag);
@@ -136,18 +149,11 @@ pub(super) fn ensure(
     made.map(|()| how)
 }
 
-fn finish(
-    pool: &Pool,
-    tag: &Tag,
-    spec: &MachineSpec,
-    origin: &Origin,
-    disk: &str,
-    watch: Watch,
-) -> Result<()> {
+fn finish(pool: &Pool, wanted: Wanted, origin: &Origin, disk: &str, watch: Watch) -> Result<()> {
+    let Wanted { tag, spec, purpose } = wanted;
     pool.call("VDI.set_name_label", &[json!(disk), json!(spec.name)])?;
-    let description = "The disk of a packaging machine made by Shale, which also deletes it.";
-    pool.call("VDI.set_name_description", &[json!(disk), json!(description)])?;
-    pool.call("VDI.set_tags", &[json!(disk), json!(labels::TAGS)])?;
+    pool.call("VDI.set_name_description", &[json!(disk), json!(purpose.of_disk())])?;
+    pool.call("VDI.set_tags", &[json!(disk), json!(purpose.tags())])?;
     let size = |disk: &str| {
         pool.call("VDI.get_record", &[json!(disk)]).and_then(record::one::<Vdi>).map(|v| v.size())
     };
@@ -172,15 +178,22 @@ fn finish(
         })?;
         prove::equal(pool, tag, disk, &growth, &plan, watch)?;
     }
-    // Either is only there to make finalizing quick: without, the whole disk is read.
+    if purpose == Purpose::Packaging {
+        note_the_beginning(pool, tag, spec, disk)?;
+    }
+    let marks = marks(pool, tag, spec, labels::READY)?;
+    pool.call("VDI.set_other_config", &[json!(disk), json!(marks)]).map(drop)
+}
+
+/// Changed block tracking, and a snapshot: both are only there to make finalizing quick. Without, the whole disk is read.
+fn note_the_beginning(pool: &Pool, tag: &Tag, spec: &MachineSpec, disk: &str) -> Result<()> {
     let _ = pool.run("VDI.enable_cbt", &[json!(disk)]);
     if let Ok(snapshot) = cleanup::when_free(|| pool.run("VDI.snapshot", &[json!(disk), json!({})])) {
         let mut marks = marks(pool, tag, spec, labels::READY)?;
         marks.insert(labels::REFERENCE.into(), "true".into());
         pool.call("VDI.set_other_config", &[json!(snapshot), json!(marks)])?;
     }
-    let marks = marks(pool, tag, spec, labels::READY)?;
-    pool.call("VDI.set_other_config", &[json!(disk), json!(marks)]).map(drop)
+    Ok(())
 }
 
 fn marks(pool: &Pool, tag: &Tag, spec: &MachineSpec, state: &str) -> Result<Map> {

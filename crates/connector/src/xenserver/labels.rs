@@ -4,7 +4,9 @@
 //! |---|---|
 //! | all, tasks too | `shale:owner` |
 //! | machine | `shale:tag`, `shale:state`, `shale:self`, `shale:powered_on` |
-//! | packaging disk | `shale:tag`, `shale:state`, `shale:size` |
+//! | published image | `shale:image`, too, once it is whole |
+//! | CD, and the machine that has it | `shale:cd` |
+//! | packaging disk, image's disk | `shale:tag`, `shale:state`, `shale:size` |
 //! | its snapshot | the same, `shale:reference` |
 //! | base disk | `shale:base`, `shale:state`, `shale:self`, `shale:used`, `shale:bytes` |
 //!
@@ -39,13 +41,54 @@ pub(super) const REFERENCE: &str = "shale:reference";
 /// When the machine was first powered on by us, in seconds since 1970.
 pub(super) const POWERED_ON: &str = "shale:powered_on";
 
+/// On a disk that is a CD, and on its machine: how the machine has it.
+pub(super) const CD: &str = "shale:cd";
+/// On a machine that is a published image, once it is whole: when, in seconds since 1970.
+pub(super) const IMAGE: &str = "shale:image";
+
 /// A state: whole.
 pub(super) const READY: &str = "ready";
 /// A state: being made, or left half made.
 pub(super) const MAKING: &str = "making";
 
-/// Tags for people, on machines and disks.
-pub(super) const TAGS: [&str; 2] = ["Shale", "Shale Packaging Machine"];
+/// What a machine and its disk are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A version is made in it, and it goes after that.
+    Packaging,
+    /// It is a layered image, and stays.
+    Image,
+}
+
+impl Purpose {
+    /// Tags for people, on machines and disks.
+    pub fn tags(self) -> [&'static str; 2] {
+        match self {
+            Self::Packaging => ["Shale", "Shale Packaging Machine"],
+            Self::Image => ["Shale", "Shale Published Image"],
+        }
+    }
+
+    /// What people read about the machine.
+    pub fn of_machine(self) -> &'static str {
+        match self {
+            Self::Packaging => {
+                "A packaging machine made by Shale, which also deletes it. Work in it, then shut it down."
+            }
+            Self::Image => {
+                "A layered image published by Shale. It was never started: make a template or a machine catalog of it."
+            }
+        }
+    }
+
+    /// What people read about its disk.
+    pub fn of_disk(self) -> &'static str {
+        match self {
+            Self::Packaging => "The disk of a packaging machine made by Shale, which also deletes it.",
+            Self::Image => "The disk of a layered image published by Shale.",
+        }
+    }
+}
 
 /// The mark that all carry.
 pub(super) fn owned(owner: &Tag) -> Map {
@@ -75,6 +118,11 @@ pub(super) fn is_itself(config: &Map, uuid: &str) -> bool {
 /// Whether it is whole.
 pub(super) fn is_ready(config: &Map) -> bool {
     config.get(STATE).is_some_and(|state| state == READY)
+}
+
+/// Whether it is a published image that is whole.
+pub(super) fn is_image(config: &Map) -> bool {
+    config.contains_key(IMAGE)
 }
 
 /// Seconds since 1970.

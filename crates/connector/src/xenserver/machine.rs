@@ -1,4 +1,4 @@
-//! The packaging machine: a copy of the template with the packaging disk.
+//! The packaging machine, or an image: a copy of the template with the disk.
 //!
 //! ```text
 //!   template ──clone, under a name that tells the tag──▶ marked ──▶ named, tagged, sized ──▶ disk ──▶ ready
@@ -12,16 +12,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::disk::{self, Disks};
+use super::labels::Purpose;
 use super::pool::{Pool, held};
 use super::record::{self, Map, NOTHING, Task, Vm, VmMetrics};
-use super::{belongings, cleanup, fault, labels, place};
+use super::{belongings, cd, cleanup, fault, labels, place};
 use crate::{Error, ErrorKind, MachineSpec, Observed, Power, Result, Tag};
 
 /// How long a guest's refusal to shut down may take to be told.
 const REFUSAL: Duration = Duration::from_secs(5);
-/// Why a machine gets no CD: Shale would have to write into an ISO storage repository of the pool.
-const NO_CD: &str = "Shale cannot give machines of a XenServer pool a CD yet: fetch the files over the network from inside \
-                     the machine, or insert an ISO image in XenCenter or Xen Orchestra.";
 /// When a machine that was never started was last started.
 const NEVER: &str = "19700101T00:00:00Z";
 
@@ -43,7 +41,7 @@ pub(super) fn tag_of(vm: &Vm, owner: &Tag) -> Option<Tag> {
 }
 
 /// All machines with this tag, whole or not.
-fn all_of(pool: &Pool, tag: &Tag) -> Result<Vec<(String, Vm)>> {
+pub(super) fn all_of(pool: &Pool, tag: &Tag) -> Result<Vec<(String, Vm)>> {
     let owner = pool.owner()?;
     let all: BTreeMap<String, Vm> = record::all(pool.call("VM.get_all_records", &[])?)?;
     Ok(all.into_iter().filter(|(_, vm)| tag_of(vm, &owner).as_ref() == Some(tag)).collect())
@@ -78,7 +76,7 @@ pub(super) fn absent(tag: &Tag) -> Error {
 }
 
 /// Makes sure that the machine is there.
-pub(super) fn ensure(pool: &Pool, tag: &Tag, spec: &MachineSpec) -> Result<()> {
+pub(super) fn ensure(pool: &Pool, tag: &Tag, spec: &MachineSpec, purpose: Purpose) -> Result<()> {
     let disks = Disks::of(pool, tag)?;
     let Some((disk, _)) = disks.whole() else {
         return Err(Error::new(
@@ -104,7 +102,10 @@ pub(super) fn ensure(pool: &Pool, tag: &Tag, spec: &MachineSpec) -> Result<()> {
     let made: Vm = record::one(pool.call("VM.get_record", &[json!(vm)])?)?;
     marks.insert(labels::SELF.into(), made.uuid);
     pool.call("VM.set_other_config", &[json!(vm), json!(marks)])?;
-    dress(pool, &vm, &template.record, spec)?;
+    dress(pool, &vm, &template.record, spec, purpose)?;
+    if purpose == Purpose::Packaging {
+        size(pool, &vm, &template.record)?;
+    }
     let vbd = json!({
         "VM": vm, "VDI": disk, "userdevice": "0", "bootable": true, "mode": "RW", "type": "Disk",
         "unpluggable": false, "empty": false, "other_config": { "owner": "true" },
@@ -125,22 +126,27 @@ fn inherited(template: &Map) -> Map {
 }
 
 /// Makes a machine of the template's copy.
-fn dress(pool: &Pool, vm: &str, template: &Vm, spec: &MachineSpec) -> Result<()> {
+fn dress(pool: &Pool, vm: &str, template: &Vm, spec: &MachineSpec, purpose: Purpose) -> Result<()> {
     let set = |field: &str, value: serde_json::Value| {
         pool.call(&format!("VM.set_{field}"), &[json!(vm), value]).map(drop)
     };
     pool.run("VM.provision", &[json!(vm)])?;
     set("is_a_template", json!(false))?;
     set("name_label", json!(spec.name))?;
-    let description =
-        "A packaging machine made by Shale, which also deletes it. Work in it, then shut it down.";
-    set("name_description", json!(description))?;
+    set("name_description", json!(purpose.of_machine()))?;
     let mut tags = template.tags.clone();
-    tags.extend(labels::TAGS.map(str::to_owned));
+    tags.extend(purpose.tags().map(str::to_owned));
     tags.sort();
     tags.dedup();
     set("tags", json!(tags))?;
-    set("HVM_boot_params", json!(boots_from_disk(&template.boot_params)))?;
+    set("HVM_boot_params", json!(boots_from_disk(&template.boot_params)))
+}
+
+/// Memory and CPUs of packaging machines, as the settings say. Images have their template's.
+fn size(pool: &Pool, vm: &str, template: &Vm) -> Result<()> {
+    let set = |field: &str, value: serde_json::Value| {
+        pool.call(&format!("VM.set_{field}"), &[json!(vm), value]).map(drop)
+    };
     let cpus = i64::from(pool.settings.cpus);
     if cpus > 0 {
         // At no moment may more be wanted at the start than there can be.
@@ -275,13 +281,13 @@ pub(super) fn observe(pool: &Pool, tag: &Tag) -> Result<Observed> {
         place: whereabouts(pool, &vm, vdi.as_ref().map(|vdi| vdi.sr.as_str())),
         has_screen: power == Power::Running,
         changed_bytes: vdi.map_or(0, |vdi| vdi.physical_utilisation.max(0).unsigned_abs()),
-        no_cd: Some(NO_CD.into()),
+        cd: cd::told(&vm),
         ..Observed::absent()
     })
 }
 
 /// Whether it was ever on: started by us, or by somebody else.
-fn was_powered_on(pool: &Pool, vm: &Vm) -> bool {
+pub(super) fn was_powered_on(pool: &Pool, vm: &Vm) -> bool {
     if vm.power_state != "Halted" || vm.other_config.contains_key(labels::POWERED_ON) {
         return true;
     }
@@ -292,7 +298,7 @@ fn was_powered_on(pool: &Pool, vm: &Vm) -> bool {
     metrics.is_ok_and(|metrics| !metrics.start_time.is_empty() && metrics.start_time != NEVER)
 }
 
-fn whereabouts(pool: &Pool, vm: &Vm, sr: Option<&str>) -> String {
+pub(super) fn whereabouts(pool: &Pool, vm: &Vm, sr: Option<&str>) -> String {
     let mut parts = vec![format!("pool at {}", pool.configured().host)];
     if !vm.resident_on.is_empty() && vm.resident_on != NOTHING {
         parts.push(format!("host '{}'", pool.name_of("host", &vm.resident_on)));

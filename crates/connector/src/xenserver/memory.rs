@@ -55,6 +55,17 @@ pub(super) struct KnownSession {
     pub session: String,
 }
 
+/// The file with what marks things as made by a connector.
+const OWNER: &str = "owner";
+
+/// Gives `to`, the folder of a connector that is tried, the owner of the one in `from`, if that has one: both find the same things.
+pub(crate) fn lend_owner(from: &Path, to: &Path) -> Result<()> {
+    match fs::copy(from.join(OWNER), to.join(OWNER)) {
+        Err(e) if e.kind() != Io::NotFound => Err(Error::io(format!("cannot copy to '{}'", to.display()), e)),
+        _ => Ok(()),
+    }
+}
+
 /// The connector's folder.
 pub(super) struct Memory {
     folder: PathBuf,
@@ -81,7 +92,7 @@ impl Memory {
 
     /// What marks things as made by this connector.
     pub fn owner(&self) -> Result<Tag> {
-        let path = self.folder()?.join("owner");
+        let path = self.folder()?.join(OWNER);
         match fs::read_to_string(&path) {
             Ok(text) => return Tag::parse(text.trim()),
             Err(e) if e.kind() == Io::NotFound => {}
@@ -90,7 +101,7 @@ impl Memory {
         let new = fs::read_to_string("/proc/sys/kernel/random/uuid")
             .map_err(|e| Error::io("the system gives no random UUID", e))?;
         let owner = Tag::parse(new.trim())?;
-        self.publish("owner", format!("{owner}\n").as_bytes())?;
+        self.publish(OWNER, format!("{owner}\n").as_bytes())?;
         Ok(owner)
     }
 

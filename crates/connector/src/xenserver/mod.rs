@@ -16,7 +16,8 @@
 //! | `record`, `fault`, `task`, `labels` | the pool's words and ours |
 //! | `place` | the template and the storage |
 //! | `sparse`, `transfer`, `prove`, `base`, `disk` | a disk gets there |
-//! | `machine`, `screen` | the machine |
+//! | `machine`, `screen`, `cd` | the machine |
+//! | `image` | a machine that is a published image, and stays |
 //! | `bitmap`, `nbd`, `spool`, `changes` | what changed comes back |
 //! | `belongings`, `cleanup` | what is ours, and that it goes |
 //! | `check` | the test, and the choices |
@@ -27,6 +28,7 @@ mod address;
 mod base;
 mod belongings;
 mod bitmap;
+mod cd;
 mod certificate;
 mod changes;
 mod check;
@@ -34,6 +36,7 @@ mod cleanup;
 mod disk;
 mod fault;
 mod http;
+mod image;
 mod labels;
 mod machine;
 mod memory;
@@ -61,12 +64,15 @@ use std::time::{Duration, Instant};
 use shale_disk::{Disk, Extent, Watch};
 
 use base::UnderWay;
+use labels::Purpose;
 use memory::Memory;
+pub(crate) use memory::lend_owner;
 use pool::{Pool, held};
 pub use settings::{FIELDS, Secret, Settings};
 
 use crate::{
-    Changes, Check, Choice, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Result, Tag,
+    Changes, Check, Choice, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Published, Result,
+    Tag,
 };
 
 /// How long one wait for events is; the pool may be asked for other things in between.
@@ -119,11 +125,12 @@ impl Connector for XenServer {
     }
 
     fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<String> {
-        disk::ensure(&self.pool, &self.under_way, tag, spec, origin, watch)
+        let wanted = disk::Wanted { tag, spec, purpose: Purpose::Packaging };
+        disk::ensure(&self.pool, &self.under_way, wanted, origin, watch)
     }
 
     fn ensure_machine(&self, tag: &Tag, spec: &MachineSpec) -> Result<()> {
-        machine::ensure(&self.pool, tag, spec)
+        machine::ensure(&self.pool, tag, spec, Purpose::Packaging)
     }
 
     fn powers_on_by_itself(&self) -> bool {
@@ -152,6 +159,10 @@ impl Connector for XenServer {
 
     fn open_screen(&self, tag: &Tag) -> Result<UnixStream> {
         screen::open(&self.pool, tag)
+    }
+
+    fn set_cd(&self, tag: &Tag, image: Option<&Path>, watch: Watch) -> Result<()> {
+        cd::set(&self.pool, tag, image, watch)
     }
 
     fn open_changes(&self, tag: &Tag, watch: Watch) -> Result<Changes> {
@@ -199,6 +210,14 @@ impl Connector for XenServer {
                 return Ok(());
             }
         }
+    }
+
+    fn publish(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<Published> {
+        image::publish(&self.pool, &self.under_way, tag, spec, origin, watch)
+    }
+
+    fn claimed(&self, tag: &Tag) -> Result<Option<String>> {
+        image::claimed(&self.pool, tag)
     }
 
     fn disconnect(&self) {

@@ -89,6 +89,28 @@ pub(super) fn storage(pool: &Pool) -> Result<Found<Sr>> {
     Err(Error::new(ErrorKind::Io, what))
 }
 
+/// An ISO storage repository that takes new images and that every host sees; not the one with the pool's own tools.
+pub(super) fn iso_storage(pool: &Pool) -> Result<Option<String>> {
+    let all: BTreeMap<String, Sr> = record::all(pool.call("SR.get_all_records", &[])?)?;
+    let pbds: BTreeMap<String, Pbd> = record::all(pool.call("PBD.get_all_records", &[])?)?;
+    let is_seen_by_all = |sr: &str| {
+        let mut of_sr = pbds.values().filter(|pbd| pbd.sr == sr).peekable();
+        of_sr.peek().is_some() && of_sr.all(|pbd| pbd.currently_attached)
+    };
+    let takes_images = |sr: &Sr| {
+        let operations = &sr.allowed_operations;
+        sr.content_type == "iso"
+            && sr.shared
+            && !sr.is_tools_sr
+            && operations.iter().any(|o| o == "vdi_create")
+    };
+    let mut found: Vec<_> =
+        all.into_iter().filter(|(reference, sr)| takes_images(sr) && is_seen_by_all(reference)).collect();
+    // Always the same one.
+    found.sort_by(|(_, a), (_, b)| a.uuid.cmp(&b.uuid));
+    Ok(found.into_iter().next().map(|(reference, _)| reference))
+}
+
 /// The pool's own templates: not those that every pool has.
 pub(super) fn templates(pool: &Pool) -> Result<BTreeMap<String, Vm>> {
     let all: BTreeMap<String, Vm> = record::all(pool.call("VM.get_all_records", &[])?)?;

@@ -66,6 +66,8 @@ pub(super) struct Sr {
     pub kind: String,
     pub content_type: String,
     pub shared: bool,
+    pub is_tools_sr: bool,
+    pub allowed_operations: Vec<String>,
     #[serde(deserialize_with = "integer")]
     pub physical_size: i64,
     #[serde(deserialize_with = "integer")]

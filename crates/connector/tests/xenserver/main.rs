@@ -2,6 +2,7 @@
 //! and, with a guest that boots there, the conformance suite.
 
 mod bench;
+mod cds;
 mod changes;
 #[path = "../conformance/mod.rs"]
 mod conformance;
@@ -9,6 +10,7 @@ mod facts;
 #[path = "../guest/mod.rs"]
 mod guest;
 mod guests;
+mod images;
 mod machines;
 mod outside;
 mod pools;

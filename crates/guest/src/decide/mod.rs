@@ -42,12 +42,12 @@ pub struct Finding {
 impl Finding {
     /// What the catalogue says of a code, with what it was seen by; no details, no finding.
     pub fn of(code: Code, details: impl IntoIterator<Item = String>) -> Option<Self> {
-        let mut details: Vec<String> = details.into_iter().map(|detail| shortened(&detail)).collect();
+        let mut all = details.into_iter();
+        let mut details: Vec<String> = all.by_ref().take(DETAILS).map(|detail| shortened(&detail)).collect();
         if details.is_empty() {
             return None;
         }
-        let more = details.len().saturating_sub(DETAILS);
-        details.truncate(DETAILS);
+        let more = all.count();
         if more > 0 {
             details.push(format!("and {more} more"));
         }
@@ -60,6 +60,15 @@ impl Finding {
             advice: entry.advice.to_owned(),
             details,
         })
+    }
+
+    /// Adds what another finding of the same code was seen by, as far as there is room for it.
+    pub fn join(&mut self, other: Self) {
+        self.details.extend(other.details);
+        if self.details.len() > DETAILS {
+            self.details.truncate(DETAILS);
+            self.details.push("and more".to_owned());
+        }
     }
 }
 
@@ -99,6 +108,11 @@ impl Findings {
     /// Adds what the details tell of; no details, no finding.
     fn add(&mut self, code: Code, details: impl IntoIterator<Item = String>) {
         self.0.extend(Finding::of(code, details));
+    }
+
+    /// Makes a finding one that is only worth knowing.
+    fn soften(&mut self, code: Code) {
+        self.0.iter_mut().filter(|one| one.code == code).for_each(|one| one.severity = Severity::Warns);
     }
 
     fn unasked(&mut self, unasked: &[Unasked]) {
@@ -178,6 +192,21 @@ mod tests {
             assert_eq!(findings[0].code, Code::NotChecked);
             assert_eq!(findings[0].details, ["systemctl: it did not answer"]);
             assert!(blocked(&findings));
+        }
+    }
+
+    #[test]
+    fn joined_findings_have_no_more_details_than_one() {
+        let finding = |count: usize| {
+            Finding::of(Code::NotChecked, (0..count).map(|number| number.to_string())).unwrap()
+        };
+        for (first, second) in [(1, 1), (1, 19), (20, 1), (1, 20), (20, 20), (90, 90), (21, 1)] {
+            let mut joined = finding(first);
+            joined.join(finding(second));
+            assert!(joined.details.len() <= DETAILS + 1, "{first} and {second}");
+            let is_told = joined.details.last().is_some_and(|last| last.contains("more"));
+            assert_eq!(is_told, joined.details.len() > DETAILS, "{first} and {second}: {:?}", joined.details);
+            assert!(is_told || joined.details.len() == first + second);
         }
     }
 

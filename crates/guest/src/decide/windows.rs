@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::catalogue::Code;
 use crate::facts::{RunOnce, WindowsFacts};
+use crate::ngen::STOPPED;
 
 /// Processes of the native image generator: its service's workers, itself, its scheduled task.
 const NGEN: &[&str] = &["mscorsvw.exe", "ngen.exe", "ngentask.exe"];
@@ -10,8 +11,6 @@ const NGEN: &[&str] = &["mscorsvw.exe", "ngen.exe", "ngentask.exe"];
 const SERVICING: &[&str] = &["tiworker.exe", "wusa.exe", "dism.exe", "dismhost.exe"];
 /// Processes of a feature update.
 const SETUP: &[&str] = &["setuphost.exe", "setupprep.exe"];
-/// What the native image generator's queue says when all is done.
-const STOPPED: &str = "stopped";
 
 pub(super) fn decide(facts: &WindowsFacts, found: &mut Findings) {
     let (drivers, files): (Vec<_>, Vec<_>) =
@@ -33,6 +32,10 @@ pub(super) fn decide(facts: &WindowsFacts, found: &mut Findings) {
     found.add(Code::SmsConfigurationPresent, configuration.cloned());
     found.add(Code::BitlockerOn, facts.bitlocker.then(|| "the boot volume is protected".to_owned()));
     found.add(Code::DomainJoined, facts.domain.clone());
+    if facts.may_be_platform_layer {
+        // Finalize knows, and refuses it.
+        found.soften(Code::DomainJoined);
+    }
     found.add(Code::GhostAdapters, facts.ghost_adapters.iter().cloned());
     found.volumes(&facts.volumes);
     found.unasked(&facts.unasked);
@@ -86,6 +89,7 @@ fn ngen_working(facts: &WindowsFacts) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use crate::catalogue::Code::{self, *};
+    use crate::catalogue::Severity;
     use crate::decide::decide;
     use crate::facts::{Facts, NgenQueue, RunOnce, WindowsFacts};
 
@@ -202,7 +206,6 @@ mod tests {
                 WindowsFacts { sms_configuration: Some("SMSCFG.INI".to_owned()), sms_client: true, ..none() },
                 vec![(SmsConfigurationPresent, "SMSCFG.INI")],
             ),
-            (WindowsFacts { domain: Some("EXAMPLE".to_owned()), ..none() }, vec![(DomainJoined, "EXAMPLE")]),
             (WindowsFacts { bitlocker: true, ..none() }, vec![(BitlockerOn, "the boot volume is protected")]),
             (WindowsFacts { domain: Some("EXAMPLE".to_owned()), ..none() }, vec![(DomainJoined, "EXAMPLE")]),
             (
@@ -210,6 +213,19 @@ mod tests {
                 vec![(GhostAdapters, "vmxnet3")],
             ),
         ]
+    }
+
+    #[test]
+    fn a_member_of_a_domain_blocks_unless_it_may_be_for_a_platform_layer() {
+        let severity = |may_be_platform_layer| {
+            let facts = WindowsFacts {
+                domain: Some("EXAMPLE".to_owned()),
+                may_be_platform_layer,
+                ..Default::default()
+            };
+            decide(&Facts::Windows(facts))[0].severity
+        };
+        assert_eq!([false, true].map(severity), [Severity::Blocks, Severity::Warns]);
     }
 
     #[test]

@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 
 const MENUS: &[&str] = &["/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"];
 const ENTRIES: &str = "/boot/loader/entries";
+/// Most that is read of a menu, or of one of its entries, and of all of them: many times what they have. What is left out names no kernel.
+const MENU: u64 = 1 << 20;
+const ALL_ENTRIES: usize = 4 << 20;
 /// Programs that write boot files, as the kernel shortens their names.
 const WRITERS: &[&str] =
     &["update-initramf", "mkinitramfs", "dracut", "mkinitcpio", "grub-mkconfig", "grub2-mkconfig"];
@@ -77,9 +80,12 @@ fn with_modules(files: &dyn Look) -> Vec<String> {
 /// All that the boot menu says, if it is there and names kernels by their releases: one that a person wrote may start
 /// `/vmlinuz`, a link.
 fn menu(files: &dyn Look) -> Option<String> {
-    let mut menu = MENUS.iter().find_map(|path| files.text(path))?;
+    let mut menu = MENUS.iter().find_map(|path| files.text_up_to(path, MENU))?;
     for entry in files.names(ENTRIES).iter().filter(|name| name.ends_with(".conf")) {
-        menu += &files.text(&format!("{ENTRIES}/{entry}")).unwrap_or_default();
+        if menu.len() > ALL_ENTRIES {
+            break;
+        }
+        menu += &files.text_up_to(&format!("{ENTRIES}/{entry}"), MENU).unwrap_or_default();
     }
     ["vmlinuz-", "vmlinux-", "blscfg"].iter().any(|word| menu.contains(word)).then_some(menu)
 }

@@ -6,13 +6,15 @@
 //! | a file with the number of a living process, one of [`PIDS`] | dnf, yum, zypper |
 //! | `/run/unattended-upgrades.lock`, locked | unattended-upgrades at work, not waiting |
 //! | a state in `/var/lib/dpkg/status` other than installed, removed, purged | dpkg was interrupted, or a script failed |
-//! | a numbered file in `/var/lib/dpkg/updates` | dpkg was killed |
+//! | a numbered file in `/var/lib/dpkg/updates`: a stanza that the status does not have yet | dpkg was killed |
 //! | `/var/lib/yum/transaction-all.*` | yum was killed |
+//! | `/var/lib/dnf/rpmdb_lock.pid` without its process | dnf was killed while it changed packages; the locks of its cache mean nothing then |
 
 use super::Look;
 use super::root::Root;
 use crate::facts::{LinuxFacts, Lock};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
+use std::collections::BTreeMap;
 use std::fs::File;
 
 const LOCKS: &[&str] = &[
@@ -23,10 +25,12 @@ const LOCKS: &[&str] = &[
     "/var/lib/rpm/.rpm.lock",
     "/usr/lib/sysimage/rpm/.rpm.lock",
 ];
+/// dnf removes it when its change of the packages ends, well or not.
+const TRANSACTION: &str = "/var/lib/dnf/rpmdb_lock.pid";
 const PIDS: &[&str] = &[
     "/var/cache/dnf/metadata_lock.pid",
     "/var/cache/dnf/download_lock.pid",
-    "/var/lib/dnf/rpmdb_lock.pid",
+    TRANSACTION,
     "/run/yum.pid",
     "/run/zypp.pid",
 ];
@@ -34,28 +38,40 @@ const UNATTENDED: &str = "/run/unattended-upgrades.lock";
 const STATUS: &str = "/var/lib/dpkg/status";
 const UPDATES: &str = "/var/lib/dpkg/updates";
 const YUM: &str = "/var/lib/yum";
+/// Most that is read of a journal, in bytes: it is one stanza.
+const JOURNAL: u64 = 1 << 20;
+/// Packages in between that are gathered, and how many characters of a package's name: more are in no status but a forged one.
+const GATHERED: usize = 1000;
+const NAME: usize = 200;
 
 pub(super) fn gather(root: &Root, facts: &mut LinuxFacts) {
     facts.package_locks = LOCKS.iter().filter_map(|path| locked(root, path)).collect();
     facts.package_locks.extend(PIDS.iter().filter_map(|path| alive(root, path)));
     facts.unattended_upgrade = locked(root, UNATTENDED);
     lying(root, facts);
+    if facts.package_locks.iter().all(|lock| lock.path != TRANSACTION) {
+        abandoned(root, facts);
+    }
 }
 
 /// What the disk tells.
 pub(super) fn lying(files: &dyn Look, facts: &mut LinuxFacts) {
     facts.unfinished_packages = files.text(STATUS).map(|status| unfinished(&status)).unwrap_or_default();
-    let numbered = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
-    let journals = files.names(UPDATES).into_iter().filter(numbered).map(|name| format!("{UPDATES}/{name}"));
-    facts.unfinished_packages.extend(journals);
+    let journaled = journaled(files);
+    facts.unfinished_packages.retain(|package| !journaled.contains(package));
+    facts.unfinished_packages.extend(journaled);
     let transactions = files.names(YUM).into_iter().filter(|name| name.starts_with("transaction-all"));
     facts.unfinished_packages.extend(transactions.map(|name| format!("{YUM}/{name}")));
 }
 
-/// What a machine that is off has besides: whoever left a file with the number of a process did not end.
+/// What dnf leaves whose process is not there any more.
 pub(super) fn abandoned(files: &dyn Look, facts: &mut LinuxFacts) {
-    let left = PIDS.iter().filter(|path| !path.starts_with("/run/") && files.has(path));
-    facts.unfinished_packages.extend(left.map(|path| format!("{path} was left behind")));
+    let left = files.has(TRANSACTION).then(|| {
+        format!(
+            "{TRANSACTION} was left behind by a dnf that was killed: remove it when 'dnf check' finds nothing"
+        )
+    });
+    facts.unfinished_packages.extend(left);
 }
 
 /// The lock on a file, if another process holds one to write: a lock to read would not be granted.
@@ -74,25 +90,43 @@ fn alive(root: &Root, path: &str) -> Option<Lock> {
     Some(Lock { path: path.to_owned(), holder: Some(holder) })
 }
 
-/// The packages that are neither installed nor gone, with their states: deb822 stanzas, `Status: want flag state`.
-fn unfinished(status: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut package = "?";
-    for line in status.lines() {
-        if let Some(name) = line.strip_prefix("Package:") {
-            package = name.trim();
-        }
-        let Some(words) = line.strip_prefix("Status:") else { continue };
-        let mut words = words.split_whitespace().skip(1);
-        match (words.next(), words.next()) {
-            (Some("ok"), Some("installed" | "not-installed" | "config-files")) => {}
-            (Some("ok"), Some(state)) => found.push(format!("{package} ({state})")),
-            (flag, state) => {
-                found.push(format!("{package} ({}, {})", state.unwrap_or("?"), flag.unwrap_or("?")));
-            }
-        }
+/// What a dpkg that was killed was at: the packages of its journals that are in between by the last journal of each; the journals
+/// themselves, if they tell of none.
+fn journaled(files: &dyn Look) -> Vec<String> {
+    let numbered = |name: &String| name.bytes().all(|byte| byte.is_ascii_digit());
+    let mut journals = files.names(UPDATES);
+    journals.retain(numbered);
+    let paths: Vec<String> = journals.iter().map(|name| format!("{UPDATES}/{name}")).collect();
+    let mut last = BTreeMap::new();
+    for path in &paths {
+        let text = files.text_up_to(path, JOURNAL).unwrap_or_default();
+        last.extend(states(&text).next().map(|(package, between)| (package.to_owned(), between)));
     }
-    found
+    let between: Vec<String> = last.into_values().flatten().collect();
+    if between.is_empty() { paths } else { between }
+}
+
+/// The packages that are neither installed nor gone, with their states.
+fn unfinished(status: &str) -> Vec<String> {
+    states(status).filter_map(|(_, between)| between).take(GATHERED).collect()
+}
+
+/// All packages, and those in between with their states: deb822 stanzas, `Status: want flag state`.
+fn states(status: &str) -> impl Iterator<Item = (&str, Option<String>)> {
+    let mut package = "?";
+    status.lines().filter_map(move |line| {
+        if let Some(name) = line.strip_prefix("Package:") {
+            let name = name.trim();
+            package = name.char_indices().nth(NAME).map_or(name, |(end, _)| &name[..end]);
+        }
+        let mut words = line.strip_prefix("Status:")?.split_whitespace().skip(1);
+        let between = match (words.next(), words.next()) {
+            (Some("ok"), Some("installed" | "not-installed" | "config-files")) => None,
+            (Some("ok"), Some(state)) => Some(format!("{package} ({state})")),
+            (flag, state) => Some(format!("{package} ({}, {})", state.unwrap_or("?"), flag.unwrap_or("?"))),
+        };
+        Some((package, between))
+    })
 }
 
 #[cfg(test)]

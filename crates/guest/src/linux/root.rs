@@ -11,8 +11,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most that is read of a file, in bytes: dpkg's status of a large system is a tenth of it.
-const FILE_LIMIT: u64 = 64 << 20;
 /// Most that is kept of what a program prints, in bytes.
 const OUTPUT_LIMIT: u64 = 4 << 20;
 /// How long a program may take.
@@ -127,12 +125,13 @@ impl Look for Root {
         self.there(path, fs::symlink_metadata(self.path(path))).is_some()
     }
 
-    fn text(&self, path: &str) -> Option<String> {
+    fn text_up_to(&self, path: &str, limit: u64) -> Option<String> {
         let read = || {
             let mut bytes = Vec::new();
-            File::open(self.path(path))?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-            if bytes.len() as u64 > FILE_LIMIT {
-                return Err(io::Error::new(ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
+            File::open(self.path(path))?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > limit {
+                let text = format!("it is larger than {} MiB", limit >> 20);
+                return Err(io::Error::new(ErrorKind::FileTooLarge, text));
             }
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };

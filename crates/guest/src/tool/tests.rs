@@ -1,7 +1,7 @@
 //! The job, against a machine that is not there.
 
 use super::*;
-use crate::facts::WindowsFacts;
+use crate::facts::{NgenQueue, WindowsFacts};
 use crate::report::Kind;
 use std::cell::{Cell, RefCell};
 
@@ -10,6 +10,7 @@ struct Stand {
     facts: Vec<WindowsFacts>,
     looked: Cell<usize>,
     done: RefCell<Vec<String>>,
+    paused: RefCell<Vec<u64>>,
     permits: bool,
     refuses: bool,
     folder: tempfile::TempDir,
@@ -17,7 +18,8 @@ struct Stand {
 
 fn stand(facts: Vec<WindowsFacts>) -> Stand {
     let folder = tempfile::tempdir().unwrap();
-    Stand { facts, looked: Cell::new(0), done: RefCell::default(), permits: true, refuses: false, folder }
+    let (looked, done, paused) = Default::default();
+    Stand { facts, looked, done, paused, permits: true, refuses: false, folder }
 }
 
 impl Stand {
@@ -63,17 +65,18 @@ impl Machine for Stand {
         say("compiling");
         Ok(())
     }
-    fn remove_ghosts(&self) -> Result<Vec<String>, Failure> {
+    fn remove_ghosts(&self, say: &mut dyn FnMut(&str)) -> Vec<String> {
         self.note("remove");
-        Ok(vec!["vmxnet3".to_owned()])
+        say("e1000 could not be removed");
+        vec!["vmxnet3".to_owned()]
     }
     fn shut_down(&self) -> Result<(), Failure> {
         self.note("shut down");
         if self.refuses { Err(Failure::new("no", io::Error::other("refused"))) } else { Ok(()) }
     }
     fn pause(&self, time: Duration) {
-        assert_eq!(time, INTERVAL);
-        self.note("pause");
+        self.note(if time == INTERVAL { "pause" } else { "longer pause" });
+        self.paused.borrow_mut().push(time.as_secs());
     }
 }
 
@@ -172,6 +175,38 @@ fn waiting_ends_when_its_time_is_over() {
     let machine = stand(vec![installing()]);
     assert_eq!(machine.run("--wait=25s").0, Exit::Wait);
     assert_eq!(*machine.done.borrow(), ["remove", "look", "pause", "look", "pause", "look", "pause", "look"]);
+}
+
+/// NGen with work left that it does when nobody asks.
+fn paused() -> WindowsFacts {
+    let queue = NgenQueue { folder: "v4".to_owned(), state: "started and paused".to_owned() };
+    WindowsFacts { ngen_queues: vec![queue], ..clean() }
+}
+
+#[test]
+fn ngen_which_pauses_for_each_question_is_asked_ever_more_rarely() {
+    let machine = stand(vec![paused(), paused(), paused(), clean()]);
+    assert_eq!(machine.run("--wait").0, Exit::Clean);
+    assert_eq!(*machine.paused.borrow(), [10, 20, 40]);
+    let machine = stand(vec![paused()]);
+    assert_eq!(machine.run("--wait=2h").0, Exit::Wait);
+    let paused = machine.paused.borrow();
+    assert!(paused.len() < 30 && paused.last() == Some(&300), "{paused:?}");
+}
+
+#[test]
+fn ngen_that_was_expedited_and_has_not_come_to_its_end_is_no_success() {
+    let machine = stand(vec![paused()]);
+    assert_eq!(machine.run("--expedite").0, Exit::Wait);
+    assert_eq!(*machine.done.borrow(), ["expedite", "remove", "look"]);
+}
+
+#[test]
+fn an_adapter_that_cannot_be_removed_is_said_and_stops_nothing() {
+    let machine = stand(vec![WindowsFacts { ghost_adapters: vec!["e1000".to_owned()], ..clean() }]);
+    let (exit, told) = machine.run("");
+    assert!(told.contains("e1000 could not be removed"), "{told}");
+    assert_eq!((exit, machine.report().shutting_down), (Exit::Clean, true));
 }
 
 #[test]

@@ -14,14 +14,19 @@ pub(super) fn gather(facts: &mut WindowsFacts, notes: &mut Notes) {
         notes.take("network adapters", ghosts()).into_iter().map(|ghost| ghost.name).collect();
 }
 
-/// Removes them; tells their names.
-pub(super) fn remove_ghosts() -> io::Result<Vec<String>> {
+/// Removes them; tells the names of those that are gone, and says which stay.
+pub(super) fn remove_ghosts(say: &mut dyn FnMut(&str)) -> Vec<String> {
     let mut removed = Vec::new();
-    for ghost in ghosts()? {
-        devices::remove(&NETWORK, &ghost.id)?;
-        removed.push(ghost.name);
+    // What cannot be listed is told by the checks.
+    for ghost in ghosts().unwrap_or_default() {
+        match devices::remove(&NETWORK, &ghost.id) {
+            Ok(()) => removed.push(ghost.name),
+            Err(error) => {
+                say(&format!("The unused network adapter {} could not be removed: {error}", ghost.name));
+            }
+        }
     }
-    Ok(removed)
+    removed
 }
 
 fn ghosts() -> io::Result<Vec<Device>> {

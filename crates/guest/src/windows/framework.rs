@@ -7,22 +7,22 @@
 //!      State          PendingUpdate    not 0: images are to be made anew
 //! ```
 
-use super::{Notes, calls};
+use super::Notes;
+use super::calls::interrupts::{Uninterrupted, out_of_reach};
 use crate::facts::{NgenQueue, WindowsFacts};
 use crate::marks::{NGEN_FLAGS, NGEN_SERVICES};
-use crate::ngen::{Compiled, queue_state};
+use crate::ngen::{Compiled, Queue, STOPPED, await_stopped, queue_state};
 use crate::tool::Failure;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// Its workers: while they run, its queue needs not be asked, which would pause them.
 const WORKER: &str = "mscorsvw.exe";
-/// Between two questions for the queue's state, and how many there are at most: half an hour.
-const INTERVAL: Duration = Duration::from_secs(5);
-const QUESTIONS: u32 = 360;
+/// How long a queue is waited for after its work was done in the foreground.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes) {
     for service in NGEN_SERVICES {
@@ -37,7 +37,7 @@ pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes)
         return;
     }
     for program in programs(folder) {
-        let state = state(&program);
+        let state = Generator(&program).state();
         let name = format!("{} queue status", program.display());
         if let Some(state) = notes.take(&name, state.map(Some)) {
             let folder = program.parent().unwrap_or(&program).display().to_string();
@@ -61,17 +61,30 @@ pub(super) fn programs(folder: &Path) -> Vec<PathBuf> {
     programs
 }
 
-fn state(program: &Path) -> io::Result<String> {
-    let ended = Command::new(program).args(["queue", "status"]).stdin(Stdio::null()).output()?;
-    let output = String::from_utf8_lossy(&ended.stdout);
-    let state = queue_state(&output).map(str::to_owned);
-    state.ok_or_else(|| io::Error::other(format!("it says no state: {}", output.trim())))
+/// One of them, by its program.
+struct Generator<'a>(&'a Path);
+
+impl Queue for Generator<'_> {
+    fn state(&self) -> io::Result<String> {
+        let ended = out_of_reach(self.0).args(["queue", "status"]).stdin(Stdio::null()).output()?;
+        let output = String::from_utf8_lossy(&ended.stdout);
+        let state = queue_state(&output).map(str::to_owned);
+        state.ok_or_else(|| io::Error::other(format!("it says no state: {}", output.trim())))
+    }
+
+    fn resume(&self) -> io::Result<()> {
+        out_of_reach(self.0).args(["queue", "continue"]).stdin(Stdio::null()).output().map(|_| ())
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 /// Makes all images that are queued or no longer valid, one generator after the other, and shows what they print. They
-/// are not interrupted: an interrupted one leaves images that do not work.
+/// are not interrupted: an interrupted one leaves images that do not work. Whoever presses Ctrl-C is told so.
 pub(super) fn expedite(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<(), Failure> {
-    calls::ignore_interrupts();
+    let _uninterrupted = Uninterrupted::begin();
     let programs = programs(folder);
     if programs.is_empty() {
         say("There is nothing to expedite: no .NET Framework is installed.");
@@ -86,15 +99,11 @@ pub(super) fn expedite(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<(), F
     }
     for program in &programs {
         let failure = |error| Failure::new(format!("{} could not be asked", program.display()), error);
-        let mut at = state(program).map_err(failure)?;
-        for _ in 0..QUESTIONS {
-            if at == "stopped" {
-                break;
-            }
-            std::thread::sleep(INTERVAL);
-            at = state(program).map_err(failure)?;
+        let state = await_stopped(&Generator(program), PATIENCE).map_err(failure)?;
+        say(&format!("{}: The .NET Runtime Optimization Service is {state}", program.display()));
+        if state != STOPPED {
+            say("It has not come to its end in half an hour, and goes on in the background.");
         }
-        say(&format!("{}: The .NET Runtime Optimization Service is {at}", program.display()));
     }
     if compiled.failures > 0 {
         say(&format!(
@@ -112,7 +121,7 @@ fn shown(
     say: &mut dyn FnMut(&str),
     compiled: &mut Compiled,
 ) -> io::Result<()> {
-    let mut child = Command::new(program).args(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut child = out_of_reach(program).args(words).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     if let Some(output) = child.stdout.take() {
         let mut output = BufReader::new(output);
         let mut line = Vec::new();

@@ -11,10 +11,12 @@ const MUTEX: &str = r"Global\_MSIExecute";
 
 pub(super) fn gather(folder: &Path, facts: &mut WindowsFacts, notes: &mut Notes) {
     let processes = notes.take("processes", calls::processes());
-    // Its service stays for ten minutes after an installation, in the session of services: that one does nothing.
-    facts.installer_client = processes
-        .iter()
-        .any(|process| process.name == "msiexec.exe" && process.session.is_some_and(|id| id != 0));
+    // Its service stays for ten minutes after an installation: that one does nothing. It is told by what starts services; a script
+    // that makes a version is in the session of services, too.
+    let starters: Vec<u32> =
+        processes.iter().filter(|process| process.name == "services.exe").map(|process| process.id).collect();
+    facts.installer_client =
+        processes.iter().any(|process| process.name == "msiexec.exe" && !starters.contains(&process.parent));
     facts.processes = processes.into_iter().map(|process| process.name).collect();
     facts.installer_mutex = notes.take(MUTEX, calls::mutex_exists(MUTEX));
     facts.installer_key = notes.take(INSTALLER, Key::open(INSTALLER).map(|key| key.is_some()));

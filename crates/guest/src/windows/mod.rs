@@ -3,7 +3,8 @@
 //! ```text
 //!  restart    marks of a wanted restart, renames, names, RunOnce     installer  Windows Installer, setup, servicing
 //!  framework  the native image generator of .NET (NGen)              adapters   network adapters that are gone
-//!  state      BitLocker, SMSCFG.INI, space
+//!  state      BitLocker, SMSCFG.INI, space                            service    what starts a script when Windows starts
+//!                                                                     sysprep    what starts Sysprep when Windows starts first
 //!                    all of them ask through ──▶ calls               the C interface: the only unsafe code
 //! ```
 
@@ -13,16 +14,25 @@ mod calls;
 mod framework;
 mod installer;
 mod restart;
+pub mod service;
 mod state;
+pub mod sysprep;
 
+use crate::decide::Finding;
 use crate::facts::{Facts, Unasked, WindowsFacts};
 use crate::marks::{REPORT, VERSION};
 use crate::report::{Kind, System};
+use crate::script::{self, Host};
 use crate::tool::{Failure, Machine};
 use calls::registry::Key;
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
+
+/// The second serial port: what an unattended run tells.
+const PORT: &str = r"\\.\COM2";
 
 /// The Windows machine that the tool runs in.
 pub struct Windows {
@@ -128,16 +138,42 @@ impl Machine for Windows {
         framework::expedite(&self.folder, say)
     }
 
-    fn remove_ghosts(&self) -> Result<Vec<String>, Failure> {
-        adapters::remove_ghosts()
-            .map_err(|error| Failure::new("an unused network adapter could not be removed", error))
+    fn remove_ghosts(&self, say: &mut dyn FnMut(&str)) -> Vec<String> {
+        adapters::remove_ghosts(say)
     }
 
     fn shut_down(&self) -> Result<(), Failure> {
         calls::shut_down().map_err(|error| Failure::new("the machine could not be shut down", error))
     }
 
+    fn show(&self, findings: &[Finding]) {
+        script::show(self.port(), findings);
+    }
+
     fn pause(&self, time: Duration) {
         std::thread::sleep(time);
+    }
+}
+
+impl Host for Windows {
+    fn port(&self) -> Option<Box<dyn io::Write>> {
+        let port = calls::port::open(Path::new(PORT));
+        port.ok().map(|port| Box::new(port) as Box<dyn io::Write>)
+    }
+
+    fn command(&self, script: &Path) -> Command {
+        let is_for_cmd =
+            |ending: &OsStr| ["cmd", "bat"].iter().any(|known| ending.eq_ignore_ascii_case(known));
+        if script.extension().is_some_and(is_for_cmd) {
+            // The standard library has `cmd.exe /d /c` run it, and knows how that is quoted.
+            return Command::new(script);
+        }
+        let mut command = Command::new(self.folder.join(r"System32\WindowsPowerShell\v1.0\powershell.exe"));
+        command.args(["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File"]).arg(script);
+        command
+    }
+
+    fn restart(&self) -> Result<(), Failure> {
+        calls::restart().map_err(|error| Failure::new("the machine could not be restarted", error))
     }
 }

@@ -66,9 +66,7 @@ fn a_killed_dpkg_leaves_a_package_unfinished_until_it_is_installed_anew() {
     let thing = package(&machine, &[("preinst", "test -e \"$MARK\" || kill -9 $PPID")]);
     let status = dpkg(&machine).arg("-i").arg(&thing).status().unwrap();
     assert_eq!(status.code(), None, "it was killed");
-    let found = machine.found();
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0].0, "packages_unfinished");
+    assert_eq!(machine.found(), one("packages_unfinished", "thing (half-installed, reinstreq)"));
     assert_eq!(machine.run(&["--check"]).code, 1);
     machine.write("/mark", "");
     assert!(dpkg(&machine).arg("-i").arg(thing).status().unwrap().success());

@@ -117,9 +117,12 @@ fn unattended_upgrades_are_told_apart() {
 
 #[test]
 fn a_file_with_a_number_is_a_lock_only_while_that_process_lives() {
-    for path in
-        ["/var/lib/dnf/rpmdb_lock.pid", "/var/cache/dnf/metadata_lock.pid", "/run/yum.pid", "/run/zypp.pid"]
-    {
+    for path in [
+        "/var/cache/dnf/download_lock.pid",
+        "/var/cache/dnf/metadata_lock.pid",
+        "/run/yum.pid",
+        "/run/zypp.pid",
+    ] {
         let machine = Machine::new();
         machine.write(path, "4711");
         let there = |machine: &Machine| machine.write("/proc/4711/comm", "dnf\n");
@@ -133,6 +136,18 @@ fn a_file_with_a_number_is_a_lock_only_while_that_process_lives() {
             },
         );
     }
+}
+
+#[test]
+fn a_dnf_that_was_killed_while_it_changed_packages_is_told_as_finalize_tells_it() {
+    let path = "/var/lib/dnf/rpmdb_lock.pid";
+    let told = "was left behind by a dnf that was killed: remove it when 'dnf check' finds nothing";
+    file(path, "4711", "packages_unfinished", &format!("{path} {told}"));
+    let machine = Machine::new();
+    machine.write(path, "4711");
+    machine.write("/proc/4711/comm", "dnf\n");
+    let held = ("packages_in_progress".to_owned(), format!("{path} is held by dnf (4711)"));
+    assert_eq!(machine.found(), [held]);
 }
 
 #[test]

@@ -43,3 +43,18 @@ fn the_delivered_program_does_the_job() {
     let ended = Command::new(built()).args(words).env_clear().output().unwrap();
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
 }
+
+#[test]
+fn the_delivered_program_opens_no_socket() {
+    let root = tempfile::tempdir().unwrap();
+    let trace = root.path().join("trace");
+    // Files are traced, too: a trace without any would be none.
+    let mut strace = Command::new("strace");
+    strace.args(["--follow-forks", "--trace=%network,openat", "--output"]).arg(&trace).arg(built());
+    let ended = strace.args([&format!("--root={}", root.path().display()), "--check"]).output();
+    assert!(ended.expect("strace is installed").status.success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let calls: Vec<_> =
+        trace.lines().filter(|line| line.contains('(') && !line.contains("openat(")).collect();
+    assert!(trace.contains("openat(") && calls.is_empty(), "{calls:?}");
+}

@@ -4,19 +4,20 @@
 use crate::wine::{Wine, wine};
 use std::fs;
 
-const FOLDERS: &[&str] =
+pub const FOLDERS: &[&str] =
     &["windows/Microsoft.NET/Framework/v4.0.30319", "windows/Microsoft.NET/Framework64/v4.0.30319"];
-const SERVICE: &str = r"HKLM\Software\Microsoft\.NETFramework\v2.0.50727\NGenService";
+pub const SERVICE: &str = r"HKLM\Software\Microsoft\.NETFramework\v2.0.50727\NGenService";
+const SERVICE_32: &str = r"HKLM\Software\Wow6432Node\Microsoft\.NETFramework\v2.0.50727\NGenService";
 
 /// Installs the framework, for both word sizes; its queues are in this state.
-fn install(wine: &Wine, state: &str) {
+pub fn install(wine: &Wine, state: &str) {
     for folder in FOLDERS {
         wine.write(&format!("{folder}/state"), state);
         fs::copy(wine.path("ngen.exe"), wine.path(&format!("{folder}/ngen.exe"))).unwrap();
     }
 }
 
-fn uninstall(wine: &Wine) {
+pub fn uninstall(wine: &Wine) {
     fs::remove_dir_all(wine.path("windows/Microsoft.NET")).unwrap();
 }
 
@@ -55,6 +56,11 @@ fn a_worker_is_found_and_its_queue_not_asked_meanwhile() {
     install(&wine, "stopped");
     assert_eq!(wine.found(), []);
     assert_eq!(calls(&wine, FOLDERS[0]), ["queue status"]);
+    for name in ["ngen.exe", "ngentask.exe"] {
+        let worker = wine.at_work(&format!("work/{name}"), &[]);
+        assert_eq!(wine.found(), [("ngen_in_progress".to_owned(), format!("{name} is running"))]);
+        drop(worker);
+    }
     uninstall(&wine);
 }
 
@@ -74,12 +80,14 @@ fn a_generator_that_tells_no_state_is_not_taken_for_done() {
 #[test]
 fn queued_work_is_found_and_expediting_does_it_in_the_foreground() {
     let wine = wine();
-    for (key, name) in [("ListenedState", "RootstoreDirty"), ("State", "PendingUpdate")] {
-        let key = format!(r"{SERVICE}\{key}");
-        wine.set(&key, name, "REG_DWORD", "1");
-        let details = format!(r"{}\{name}", key.replacen(r"HKLM\Software", "SOFTWARE", 1));
-        assert_eq!(wine.found(), [("ngen_needed".to_owned(), details)]);
-        wine.set(&key, name, "REG_DWORD", "0");
+    for service in [SERVICE, SERVICE_32] {
+        for (key, name) in [("ListenedState", "RootstoreDirty"), ("State", "PendingUpdate")] {
+            let key = format!(r"{service}\{key}");
+            wine.set(&key, name, "REG_DWORD", "1");
+            let details = format!(r"{}\{name}", key.replacen(r"HKLM\Software", "SOFTWARE", 1));
+            assert_eq!(wine.found(), [("ngen_needed".to_owned(), details)]);
+            wine.set(&key, name, "REG_DWORD", "0");
+        }
     }
     install(&wine, "running");
     wine.set(&format!(r"{SERVICE}\ListenedState"), "RootstoreDirty", "REG_DWORD", "1");
@@ -104,6 +112,40 @@ fn queued_work_is_found_and_expediting_does_it_in_the_foreground() {
         );
     }
     wine.unkey(SERVICE);
+    wine.unkey(SERVICE_32);
+    uninstall(&wine);
+}
+
+#[test]
+fn a_queue_that_is_left_paused_is_told_to_continue_and_awaited() {
+    let wine = wine();
+    install(&wine, "running");
+    wine.write(&format!("{}/pauses", FOLDERS[0]), "");
+    let run = wine.run(&["--expedite", "--check"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    let calls = calls(&wine, FOLDERS[0]);
+    let asked = ["queue status", "queue continue", "queue status", "queue status"];
+    assert_eq!(calls, [&["executeQueuedItems", "update /force"], &asked[..]].concat());
+    uninstall(&wine);
+}
+
+#[test]
+fn ctrl_c_while_expediting_stops_neither_the_generator_nor_the_tool_and_is_answered() {
+    let wine = wine();
+    install(&wine, "running");
+    let busy = format!("{}/busy", FOLDERS[0]);
+    wine.write(&busy, "");
+    let mut terminal = wine.at_a_terminal(&["--expedite", "--check"]);
+    terminal.until("Preparing the queued assemblies");
+    terminal.press_ctrl_c();
+    terminal.until("Ctrl-C does not stop this");
+    fs::remove_file(wine.path(&busy)).unwrap();
+    let told = terminal.end();
+    for line in
+        ["4 of 8 assemblies could not be compiled", "The .NET Runtime Optimization Service is stopped"]
+    {
+        assert!(told.contains(line), "it goes on as if nothing had happened: {told}");
+    }
     uninstall(&wine);
 }
 

@@ -29,11 +29,20 @@ fn keys_of_servicing_and_windows_update_want_a_restart() {
         r"Component Based Servicing\RebootInProgress",
         r"Component Based Servicing\PackagesPending",
         r"WindowsUpdate\Auto Update\RebootRequired",
-        r"WindowsUpdate\Auto Update\PostRebootReporting",
     ] {
         let key = format!(r"{CURRENT}\{key}");
         both_ways(&wine, || wine.key(&key), "reboot_pending", &told(&key), || wine.unkey(&key));
     }
+    let manager = r"HKLM\Software\Microsoft\ServerManager";
+    let (name, attempts) = ("CurrentRebootAttempts", format!(r"{manager}\CurrentRebootAttempts"));
+    both_ways(&wine, || wine.key(&attempts), "reboot_pending", &told(&attempts), || wine.unkey(&attempts));
+    let there = || wine.set(manager, name, "REG_DWORD", "1");
+    both_ways(&wine, there, "reboot_pending", &told(&attempts), || wine.unset(manager, name));
+    // That asks for no restart: it waits for one to be reported.
+    let reporting = format!(r"{CURRENT}\WindowsUpdate\Auto Update\PostRebootReporting");
+    wine.key(&reporting);
+    assert_eq!(wine.found(), []);
+    wine.unkey(&reporting);
     let servicing = "windows/WinSxS/pending.xml";
     let remove = || std::fs::remove_file(wine.path(servicing)).unwrap();
     both_ways(
@@ -78,10 +87,12 @@ fn pending_renames_want_a_restart_and_those_of_drivers_are_told_as_such() {
     let wine = wine();
     let key = format!(r"{CONTROL}\Session Manager");
     let name = "PendingFileRenameOperations";
-    let there = || wine.set(&key, name, "REG_MULTI_SZ", r"\??\C:\a.tmp\0\??\C:\a.dll");
-    both_ways(&wine, there, "reboot_pending", r"\??\C:\a.tmp is to become \??\C:\a.dll", || {
-        wine.unset(&key, name)
-    });
+    for name in [name, "PendingFileRenameOperations2"] {
+        let there = || wine.set(&key, name, "REG_MULTI_SZ", r"\??\C:\a.tmp\0\??\C:\a.dll");
+        both_ways(&wine, there, "reboot_pending", r"\??\C:\a.tmp is to become \??\C:\a.dll", || {
+            wine.unset(&key, name)
+        });
+    }
     wine.set_texts(&key, name, &[r"\??\C:\a.tmp", "", r"\??\C:\b.tmp", ""]);
     let details = r"\??\C:\a.tmp is to be deleted; \??\C:\b.tmp is to be deleted";
     assert_eq!(wine.found(), [("reboot_pending".to_owned(), details.to_owned())]);
@@ -119,10 +130,13 @@ fn a_feature_update_is_found_by_its_folder_its_mark_and_its_processes() {
         r"SYSTEM\Setup\SystemSetupInProgress",
         || set("0"),
     );
-    let setup = wine.at_work("SetupHost.exe", &[]);
-    assert_eq!(wine.found(), [("feature_update_staged".to_owned(), "setuphost.exe is running".to_owned())]);
-    drop(setup);
-    assert_eq!(wine.found(), []);
+    for name in ["SetupHost.exe", "SetupPrep.exe"] {
+        let setup = wine.at_work(name, &[]);
+        let details = format!("{} is running", name.to_lowercase());
+        assert_eq!(wine.found(), [("feature_update_staged".to_owned(), details)]);
+        drop(setup);
+        assert_eq!(wine.found(), []);
+    }
 }
 
 #[test]
@@ -187,10 +201,13 @@ fn a_real_installation_is_found_while_it_runs() {
 #[test]
 fn servicing_at_work_is_waited_for() {
     let wine = wine();
-    let worker = wine.at_work("TiWorker.exe", &[]);
-    assert_eq!(wine.found(), [("servicing_in_progress".to_owned(), "tiworker.exe is running".to_owned())]);
-    assert_eq!(wine.run(&["--check"]).code, 6);
-    drop(worker);
+    for name in ["TiWorker.exe", "wusa.exe", "Dism.exe", "DismHost.exe"] {
+        let worker = wine.at_work(name, &[]);
+        let details = format!("{} is running", name.to_lowercase());
+        assert_eq!(wine.found(), [("servicing_in_progress".to_owned(), details)]);
+        assert_eq!(wine.report()["next"], "wait");
+        drop(worker);
+    }
     assert_eq!(wine.found(), []);
 }
 
@@ -214,6 +231,31 @@ fn an_encrypted_boot_volume_is_found() {
     let key = format!(r"{CONTROL}\BitLockerStatus");
     let set = |value: &str| wine.set(&key, "BootStatus", "REG_DWORD", value);
     both_ways(&wine, || set("1"), "bitlocker_on", "the boot volume is protected", || set("0"));
+}
+
+#[test]
+fn a_member_of_a_domain_is_told_so_and_shut_down_all_the_same_since_it_may_be_for_a_platform_layer() {
+    let wine = wine();
+    let gone = || std::fs::remove_file(wine.path("domain")).unwrap();
+    wine.write("domain", "EXAMPLE");
+    let run = wine.run(&["--check"]);
+    assert!(run.code == 0 && run.output.contains("Leave the domain"), "{run:?}");
+    both_ways(&wine, || (), "domain_joined", "EXAMPLE", gone);
+}
+
+#[test]
+fn a_volume_that_is_nearly_full_is_told_and_stops_nothing() {
+    let wine = wine();
+    let library = wine.path("../full.so");
+    let source = stand_ins().join("full.c");
+    let words = ["-O", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library.to_str().unwrap()];
+    ran("cc", &[&words[..], &[source.to_str().unwrap()]].concat());
+    let mut check = wine.command(crate::wine::PROGRAM);
+    let ended = check.arg("--check").env("LD_PRELOAD", &library).output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let report = wine.report();
+    assert_eq!(report["findings"][0]["code"], "disk_nearly_full", "{report}");
+    assert_eq!(report["findings"][0]["details"][0], r"C:\: 1024 MiB of 102400 MiB are free");
 }
 
 /// Registers a device; its identifier says how the stand-in tells of it.
@@ -254,4 +296,25 @@ fn adapters_that_are_gone_are_told_by_a_check_and_removed_before_the_shutdown() 
     assert_eq!([&ghost, &there, &ours].map(|key| wine.has_key(key)), [false, true, true]);
     wine.unkey(&there);
     wine.unkey(&ours);
+}
+
+#[test]
+fn an_adapter_that_cannot_be_removed_is_told_of_and_the_machine_shut_down() {
+    let mut wine = wine();
+    let class = "{4D36E972-E325-11CE-BFC1-08002BE10318}";
+    let installer = format!(r"{CONTROL}\Class\{class}");
+    wine.set(&installer, "Installer32", "REG_SZ", r"C:\refuse.dll,Refuse");
+    let ghost = device(&wine, r"PCI\VEN_15AD&DEV_07B0\GONE", class, "vmxnet3 Ethernet Adapter");
+    let run = wine.run(&[]);
+    assert!(run.code == 0 && run.shuts_down(), "{run:?}");
+    let told = "The unused network adapter vmxnet3 Ethernet Adapter could not be removed: ";
+    assert!(run.output.contains(told) && run.output.contains("Worth knowing:"), "{run:?}");
+    let report = wine.report();
+    assert_eq!((&report["removed"], &report["shutting_down"]), (&serde_json::json!([]), &true.into()));
+    assert_eq!(report["findings"][0]["code"], "ghost_adapters");
+    wine.turn_off();
+    assert!(wine.has_key(&ghost));
+    wine.unset(&installer, "Installer32");
+    wine.unkey(&ghost);
+    assert_eq!(wine.found(), []);
 }

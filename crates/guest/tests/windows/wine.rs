@@ -58,7 +58,9 @@ pub fn wine() -> Wine {
         kept_on
     });
     let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wine");
-    if kept_on.is_none() {
+    // One that ended would have taken what others set with it.
+    let is_on = kept_on.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)));
+    if !is_on {
         make(&prefix);
         *kept_on = Some(turn_on(&prefix));
     }
@@ -68,8 +70,7 @@ pub fn wine() -> Wine {
 fn make(prefix: &Path) {
     if prefix.exists() {
         // What still runs there would write to it. Nothing may.
-        server(prefix, &["-k"]);
-        server(prefix, &["-w"]);
+        end_all(prefix);
         fs::remove_dir_all(prefix).unwrap();
     }
     fs::create_dir_all(prefix).unwrap();
@@ -98,6 +99,8 @@ fn make(prefix: &Path) {
     stand_in("hold.c", drive.join("hold.exe"), &[]);
     stand_in("ngen.c", drive.join("ngen.exe"), &["-Wno-unused-result"]);
     stand_in("cfgmgr32.c", folder.join("cfgmgr32.dll"), &["-shared"]);
+    stand_in("netapi32.c", folder.join("netapi32.dll"), &["-shared"]);
+    stand_in("refuse.c", drive.join("refuse.dll"), &["-shared"]);
 }
 
 /// The folder of what stands in for programs that Wine lacks.
@@ -142,13 +145,13 @@ impl Wine {
         wine_command(&self.prefix, program)
     }
 
-    /// Runs the program, with the stand-in for the configuration manager.
+    /// Runs the program, with the stand-ins for libraries.
     pub fn run(&self, words: &[&str]) -> Run {
         let mut command = self.command(PROGRAM);
         command
             .args(words)
             .env("WINEDEBUG", "+process")
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;cfgmgr32=n");
+            .env("WINEDLLOVERRIDES", "mscoree,mshtml=;cfgmgr32=n;netapi32=n,b");
         let ended = command.output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Run { code: ended.status.code().unwrap(), output: text(&ended.stdout), trace: text(&ended.stderr) }
@@ -188,13 +191,15 @@ impl Wine {
         let key = key.replacen("HKLM", "HKEY_LOCAL_MACHINE", 1);
         let units = texts.iter().flat_map(|text| text.encode_utf16().chain([0])).chain([0]);
         let bytes: Vec<_> = units.flat_map(u16::to_le_bytes).map(|byte| format!("{byte:02x}")).collect();
-        let bytes = bytes.join(",");
-        let text = format!(
-            "\u{feff}Windows Registry Editor Version 5.00\r\n\r\n[{key}]\r\n\"{name}\"=hex(7):{bytes}\r\n"
-        );
+        self.import(&format!("[{key}]\r\n\"{name}\"=hex(7):{}", bytes.join(",")));
+    }
+
+    /// Puts what is told in the words of a `.reg` file into the registry.
+    pub fn import(&self, registry: &str) {
+        let text = format!("\u{feff}Windows Registry Editor Version 5.00\r\n\r\n{registry}\r\n");
         let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        fs::write(self.path("texts.reg"), text).unwrap();
-        let ended = self.command("regedit").arg(r"C:\texts.reg").output().unwrap();
+        fs::write(self.path("import.reg"), text).unwrap();
+        let ended = self.command("regedit").arg(r"C:\import.reg").output().unwrap();
         assert!(ended.status.success(), "{ended:?}");
     }
 
@@ -224,17 +229,22 @@ impl Wine {
     /// Starts a program under this name that works on, and holds a mutex if one is named.
     pub fn at_work(&self, name: &str, mutex: &[&str]) -> AtWork {
         let program = self.path(name);
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
         fs::copy(self.path("hold.exe"), &program).unwrap();
-        let mut command = self.command(&format!(r"C:\{name}"));
+        let mut command = self.command(&format!(r"C:\{}", name.replace('/', r"\")));
         let mut child = command.arg(r"C:\stop").args(mutex).stdout(Stdio::piped()).spawn().unwrap();
         ready(&mut child);
         AtWork { child, stop: self.path("stop") }
     }
 
+    /// What Wine traced of processes since it was turned on: those that started with it.
+    pub fn trace(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.prefix.join("trace")).unwrap()).into_owned()
+    }
+
     /// Turns Windows off, after it has shut down or not, and on again.
     pub fn turn_off(&mut self) {
-        server(&self.prefix, &["-k"]);
-        server(&self.prefix, &["-w"]);
+        end_all(&self.prefix);
         *self.kept_on = Some(turn_on(&self.prefix));
     }
 }
@@ -243,6 +253,9 @@ impl Wine {
 /// is pending, as a real one does, and then that is not found any more.
 fn turn_on(prefix: &Path) -> Child {
     let mut command = wine_command(prefix, r"C:\hold.exe");
+    // What is started with Windows tells there what processes it starts.
+    let trace = fs::File::create(prefix.join("trace")).unwrap();
+    command.env("WINEDEBUG", "+process").stderr(trace);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     ready(&mut child);
     child
@@ -252,6 +265,31 @@ fn ready(child: &mut Child) {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "ready");
+}
+
+/// Ends Windows, and what was only about to start in it: that would begin another one by itself, and shut that down.
+fn end_all(prefix: &Path) {
+    loop {
+        server(prefix, &["-k"]);
+        server(prefix, &["-w"]);
+        let left = processes_of(prefix);
+        if left.is_empty() {
+            return;
+        }
+        // One may have ended meanwhile.
+        let _ = Command::new("kill").arg("-KILL").args(&left).stderr(Stdio::null()).status();
+    }
+}
+
+/// The processes of this host that work for the Windows in `prefix`.
+fn processes_of(prefix: &Path) -> Vec<String> {
+    let meant = format!("WINEPREFIX={}", prefix.display());
+    let names = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let is_its = |pid: &String| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == meant.as_bytes())
+    };
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).filter(is_its).collect()
 }
 
 fn server(prefix: &Path, words: &[&str]) -> ExitStatus {

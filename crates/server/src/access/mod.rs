@@ -74,7 +74,7 @@ pub async fn signed_out(app: App, actor: Actor) {
 async fn is_known(app: &App, actor: &Actor) -> crate::error::Result<bool> {
     let mut tx = app.world.catalog.read().await?;
     Ok(match &actor.identity {
-        Identity::Host => true,
+        Identity::Server | Identity::Host => true,
         Identity::Session { digest, .. } => {
             SessionRow::get(&mut tx, digest).await?.is_some_and(|(_, user)| user.role >= actor.role)
         }

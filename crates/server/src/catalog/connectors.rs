@@ -77,7 +77,7 @@ impl ConnectorRow {
 
     /// All, by name. There are few.
     pub async fn list(tx: &mut Tx) -> Result<Vec<Self>> {
-        let rows = sqlx::query(sql(COLUMNS, " ORDER BY name")).fetch_all(&mut **tx).await?;
+        let rows = sqlx::query(sql(COLUMNS, " ORDER BY name COLLATE by_number")).fetch_all(&mut **tx).await?;
         rows.into_iter().map(row).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Layered images in the catalog.
 
 use super::templates::containing;
-use super::versions::{id, sql};
+use super::versions::{id, maybe_id, sql};
 use super::{Tx, Window, now};
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use shale_api::{ImagePart, ImageReport};
 use shale_model::ImageState;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -34,6 +35,8 @@ pub struct ImageRow {
     pub format: String,
     /// Where on this host it was written, if it was.
     pub path: Option<PathBuf>,
+    /// The connector configuration that it was published to, if it was; that may be gone.
+    pub connector_id: Option<Uuid>,
     /// `bios` or `uefi`.
     pub firmware: String,
     /// Bytes of its disk.
@@ -60,7 +63,7 @@ pub struct ImageFilter {
 }
 
 const COLUMNS: &str = "SELECT id, name, template_id, template_name, task_id, composition_id, parts, format, path, \
-                       firmware, disk_size, state, report, created_at, updated_at FROM images";
+                       firmware, disk_size, state, report, created_at, updated_at, connector_id FROM images";
 
 fn read<T: DeserializeOwned>(row: &SqliteRow, column: &str) -> Result<T> {
     let text: String = row.try_get(column)?;
@@ -85,6 +88,7 @@ fn row(row: SqliteRow) -> Result<ImageRow> {
         parts: read(&row, "parts")?,
         format: row.try_get("format")?,
         path: path.map(PathBuf::from),
+        connector_id: maybe_id(&row, "connector_id")?,
         firmware: row.try_get("firmware")?,
         disk_size: disk_size.max(0) as u64,
         state: ImageState::parse(&state)
@@ -100,8 +104,8 @@ impl ImageRow {
     pub async fn insert(&self, tx: &mut Tx) -> Result<()> {
         sqlx::query(
             "INSERT INTO images (id, name, template_id, template_name, task_id, composition_id, parts, format, path, \
-             firmware, disk_size, state, report, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)",
+             firmware, disk_size, state, report, created_at, updated_at, connector_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15)",
         )
         .bind(self.id.to_string())
         .bind(&self.name)
@@ -117,6 +121,7 @@ impl ImageRow {
         .bind(self.state.as_str())
         .bind(written(&self.report)?)
         .bind(&self.created_at)
+        .bind(self.connector_id.map(|id| id.to_string()))
         .execute(&mut **tx)
         .await?;
         Ok(())
@@ -168,6 +173,12 @@ impl ImageRow {
     pub async fn compositions(tx: &mut Tx) -> Result<Vec<Uuid>> {
         let rows = sqlx::query("SELECT DISTINCT composition_id FROM images").fetch_all(&mut **tx).await?;
         rows.iter().map(|row| id(row, "composition_id")).collect()
+    }
+
+    /// The compositions that images are, each with the name of one.
+    pub async fn by_composition(tx: &mut Tx) -> Result<HashMap<Uuid, String>> {
+        let rows = sqlx::query("SELECT composition_id, name FROM images").fetch_all(&mut **tx).await?;
+        rows.iter().map(|row| Ok((id(row, "composition_id")?, row.try_get("name")?))).collect()
     }
 
     /// Removes it; one that is not there is fine.

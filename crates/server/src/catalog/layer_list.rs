@@ -110,6 +110,14 @@ fn key(sort: LayerSort) -> &'static str {
     }
 }
 
+/// How two of it are compared.
+fn collation(sort: LayerSort) -> &'static str {
+    match sort {
+        LayerSort::Name => " COLLATE by_number",
+        _ => "",
+    }
+}
+
 fn is_number(sort: LayerSort) -> bool {
     matches!(sort, LayerSort::VersionCount | LayerSort::AddedBytes | LayerSort::LogicalBytes)
 }
@@ -132,7 +140,7 @@ impl LayerFilter {
             self.after(&mut query, place)?;
         }
         let order = if self.descending { " DESC" } else { "" };
-        query.push(" ORDER BY sort_key").push(order).push(", id").push(order);
+        query.push(" ORDER BY sort_key").push(collation(self.sort)).push(order).push(", id").push(order);
         query.push(" LIMIT ").push_bind(window.limit);
         let rows = query.build().fetch_all(&mut **tx).await?;
         let listed = rows.into_iter().map(|found| {
@@ -168,7 +176,8 @@ impl LayerFilter {
     fn after(&self, query: &mut QueryBuilder<Sqlite>, place: &str) -> Result<()> {
         let unknown = || Error::field("/page_token", "The page token is not one of this list.");
         let (key, id) = place.rsplit_once(':').ok_or_else(unknown)?;
-        query.push(" WHERE (sort_key, id) ").push(if self.descending { "< (" } else { "> (" });
+        query.push(" WHERE (sort_key").push(collation(self.sort)).push(", id) ");
+        query.push(if self.descending { "< (" } else { "> (" });
         if is_number(self.sort) {
             query.push_bind(key.parse::<i64>().map_err(|_| unknown())?);
         } else {

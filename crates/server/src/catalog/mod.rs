@@ -15,6 +15,8 @@ mod connectors;
 mod images;
 mod layer_list;
 mod layers;
+mod natural;
+mod schedules;
 mod sessions;
 mod tasks;
 mod templates;
@@ -29,6 +31,7 @@ pub use connectors::ConnectorRow;
 pub use images::{ImageFilter, ImageRow};
 pub use layer_list::{LayerFilter, LayerSums, ListedLayer};
 pub use layers::{Belonging, LayerRow};
+pub use schedules::ScheduleRow;
 pub use sessions::{LONGEST, SessionRow};
 pub use tasks::{TaskFilter, TaskRow};
 pub use templates::{TemplateFilter, TemplateRow};
@@ -64,6 +67,7 @@ impl Catalog {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .collation(natural::BY_NUMBER, natural::compare)
             .busy_timeout(Duration::from_secs(20));
         let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await.map_err(|e| {
             Error::unavailable(format!("the catalog {} cannot be opened", file.display())).because(e)
@@ -88,8 +92,12 @@ impl Catalog {
 
 /// The time now, as the catalog writes it: RFC 3339, UTC, milliseconds.
 pub fn now() -> String {
-    let now = jiff::Timestamp::now();
-    format!("{now:.3}")
+    moment(jiff::Timestamp::now())
+}
+
+/// A moment as the catalog writes it: such texts are in the order of time.
+pub fn moment(at: jiff::Timestamp) -> String {
+    format!("{at:.3}")
 }
 
 /// A page of rows by key: `after` is the key of the last row seen (a place, not an offset, so that rows made or

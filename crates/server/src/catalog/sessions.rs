@@ -2,7 +2,7 @@
 
 use super::users::UserRow;
 use super::versions::id;
-use super::{Tx, now};
+use super::{Tx, moment, now};
 use crate::error::Result;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
@@ -29,7 +29,7 @@ pub struct SessionRow {
 }
 
 fn ago(time: SignedDuration) -> String {
-    format!("{:.3}", Timestamp::now() - time)
+    moment(Timestamp::now() - time)
 }
 
 impl SessionRow {
@@ -86,7 +86,7 @@ impl SessionRow {
 
     /// When it ends if nothing more is asked.
     pub fn expires_at(&self) -> String {
-        let end = |from: &str, after| from.parse::<Timestamp>().map(|from| format!("{:.3}", from + after));
+        let end = |from: &str, after| from.parse::<Timestamp>().map(|from| moment(from + after));
         let (idle, longest) = (end(&self.seen_at, IDLE), end(&self.created_at, LONGEST));
         idle.into_iter().chain(longest).min().unwrap_or_default()
     }

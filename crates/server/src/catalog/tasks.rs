@@ -149,6 +149,17 @@ impl TaskRow {
         sqlx::query(query).bind(version.to_string()).fetch_optional(&mut **tx).await?.map(row).transpose()
     }
 
+    /// The last task by which somebody of this name deletes versions of a layer.
+    pub async fn last_by_retention(tx: &mut Tx, layer: Uuid) -> Result<Option<Self>> {
+        let query = sql(
+            COLUMNS,
+            " WHERE layer_id = $1 AND kind = 'delete_version' AND json_extract(request, '$.retention') IS NOT NULL \
+             ORDER BY id DESC LIMIT 1",
+        );
+        let found = sqlx::query(query).bind(layer.to_string()).fetch_optional(&mut **tx).await?;
+        found.map(row).transpose()
+    }
+
     /// Tasks, newest first; `window.after` is the id of the last one seen.
     pub async fn list(tx: &mut Tx, filter: &TaskFilter, window: &Window) -> Result<Vec<Self>> {
         let query = sql(

@@ -80,7 +80,8 @@ impl TokenRow {
 
     /// All, by name.
     pub async fn list(tx: &mut Tx) -> Result<Vec<Self>> {
-        let rows = sqlx::query(sql(COLUMNS, " ORDER BY name")).fetch_all(&mut **tx).await?;
+        let rows =
+            sqlx::query(sql(COLUMNS, " ORDER BY name COLLATE by_number, id")).fetch_all(&mut **tx).await?;
         rows.into_iter().map(row).collect()
     }
 

@@ -3,6 +3,7 @@
 use super::compositions::{ids, ids_text};
 use super::{LayerRow, Tx, Window, now};
 use crate::error::{Error, Result};
+use shale_connector::Firmware;
 use shale_model::{VersionEvent, VersionState};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -90,6 +91,19 @@ pub(super) fn sql(head: &'static str, tail: &'static str) -> sqlx::AssertSqlSafe
     sqlx::AssertSqlSafe(format!("{head}{tail}"))
 }
 
+/// How many ids are asked for at once: databases bound the values of a statement.
+pub(super) const AT_ONCE: usize = 500;
+
+/// Goes on with `head`, these ids, and a closing bracket.
+pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, head: &'static str, ids: &[Uuid]) {
+    query.push(head);
+    let mut list = query.separated(", ");
+    for id in ids {
+        list.push_bind(id.to_string());
+    }
+    query.push(")");
+}
+
 /// A column that holds a UUID.
 pub(super) fn id(row: &SqliteRow, column: &str) -> Result<Uuid> {
     let text: String = row.try_get(column)?;
@@ -143,6 +157,16 @@ fn row(row: SqliteRow) -> Result<VersionRow> {
 }
 
 impl VersionRow {
+    /// `layer / version`, as people know it.
+    pub fn name_in(&self, layer: &LayerRow) -> String {
+        format!("{} / {}", layer.name, self.name)
+    }
+
+    /// What its disk starts by.
+    pub fn starts_by(&self) -> Firmware {
+        if self.firmware == "uefi" { Firmware::Uefi } else { Firmware::Bios }
+    }
+
     /// Adds it. A taken name is an error of the database: look first.
     pub async fn insert(&self, tx: &mut Tx) -> Result<()> {
         sqlx::query(
@@ -189,6 +213,32 @@ impl VersionRow {
         sqlx::query(query).bind(id.to_string()).fetch_optional(&mut **tx).await?.map(row).transpose()
     }
 
+    /// The versions with these ids, in no certain order; those that are not there are left out.
+    pub async fn with_ids(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Self>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for some in ids.chunks(AT_ONCE) {
+            let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+            push_ids(&mut query, " WHERE id IN (", some);
+            let rows = query.build().fetch_all(&mut **tx).await?;
+            found.extend(rows.into_iter().map(row).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(found)
+    }
+
+    /// The newest deployable version of each of these layers that has one.
+    pub async fn newest_deployable(tx: &mut Tx, layers: &[Uuid]) -> Result<Vec<Self>> {
+        let mut found = Vec::with_capacity(layers.len());
+        for some in layers.chunks(AT_ONCE) {
+            let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+            query.push(" WHERE id IN (SELECT MAX(id) FROM versions WHERE state = 'deployable'");
+            push_ids(&mut query, " AND layer_id IN (", some);
+            query.push(" GROUP BY layer_id)");
+            let rows = query.build().fetch_all(&mut **tx).await?;
+            found.extend(rows.into_iter().map(row).collect::<Result<Vec<_>>>()?);
+        }
+        Ok(found)
+    }
+
     /// A layer's versions by id, that is, oldest first.
     pub async fn of_layer(tx: &mut Tx, layer: Uuid, window: &Window) -> Result<Vec<Self>> {
         let query = sql(COLUMNS, " WHERE layer_id = $1 AND id > $2 ORDER BY id LIMIT $3");
@@ -199,6 +249,12 @@ impl VersionRow {
             .fetch_all(&mut **tx)
             .await?;
         rows.into_iter().map(row).collect()
+    }
+
+    /// When the newest version of this layer was asked for.
+    pub async fn newest_at(tx: &mut Tx, layer: Uuid) -> Result<Option<String>> {
+        let query = sqlx::query_scalar("SELECT MAX(created_at) FROM versions WHERE layer_id = $1");
+        Ok(query.bind(layer.to_string()).fetch_one(&mut **tx).await?)
     }
 
     /// The marks of all versions of this layer, oldest first.

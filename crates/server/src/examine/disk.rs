@@ -9,6 +9,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// What a BIOS reads, in bytes.
+const SECTOR: u64 = 512;
+
 /// A part of a disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
@@ -44,10 +47,38 @@ impl fmt::Display for Partition {
 pub struct DiskFacts {
     /// Its parts in the order of its table; or why the table is not understood.
     pub table: std::result::Result<Vec<Partition>, String>,
-    /// There is something to run in the first sector.
-    pub boot_code: bool,
+    /// Where there is something for a BIOS to run: names of places.
+    pub boot_code: Vec<&'static str>,
     /// Where the operating system is; or why that is not known.
     pub system: std::result::Result<OsVolume, String>,
+}
+
+/// Where a BIOS finds something to run: the first sector, and what that goes on with, as GRUB does: what lies behind it, or on a
+/// disk with a GPT, where the table lies there, a partition for it.
+fn boot_code(disk: &dyn Disk, table: &table::Table) -> Result<Vec<&'static str>> {
+    let mut places = Vec::new();
+    if table.boot_code {
+        places.push("the first sector");
+    }
+    if table.kind == table::Kind::Mbr && has_something(disk, SECTOR)? {
+        places.push("the sector behind the first");
+    }
+    let is_for_bios = |part: &&table::Partition| part.kind == table::Type::Guid(table::BIOS_BOOT);
+    if let Some(part) = table.partitions.iter().find(is_for_bios)
+        && has_something(disk, part.offset)?
+    {
+        places.push("the BIOS boot partition");
+    }
+    Ok(places)
+}
+
+/// Whether a sector is not empty. One behind the disk's end is.
+fn has_something(disk: &dyn Disk, offset: u64) -> Result<bool> {
+    let mut sector = [0; SECTOR as usize];
+    if offset.checked_add(SECTOR).is_some_and(|end| end <= disk.size()) {
+        disk.read_at(&mut sector, offset)?;
+    }
+    Ok(sector.iter().any(|byte| *byte != 0))
 }
 
 impl DiskFacts {
@@ -57,7 +88,7 @@ impl DiskFacts {
             Ok(table) => table,
             Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
                 let why = format!("the partition table is not understood: {e}");
-                return Ok(Self { table: Err(why.clone()), boot_code: false, system: Err(why) });
+                return Ok(Self { table: Err(why.clone()), boot_code: Vec::new(), system: Err(why) });
             }
             Err(e) => return Err(e),
         };
@@ -79,7 +110,7 @@ impl DiskFacts {
             }
             Err(e) => return Err(e),
         };
-        Ok(Self { table: Ok(partitions), boot_code: table.boot_code, system })
+        Ok(Self { table: Ok(partitions), boot_code: boot_code(disk.as_ref(), &table)?, system })
     }
 
     /// Its parts; none where the table is not understood.

@@ -21,6 +21,17 @@ pub enum Told {
     Report(Box<Report>),
 }
 
+/// What Shutdown For Finalize said on the machine's second serial port, over all its starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// There is no port, or none that can be read.
+    NoPort,
+    /// Nothing.
+    Nothing,
+    /// What was outstanding when it ran last.
+    Checked(Vec<Finding>),
+}
+
 /// A change of the system: what changed, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -30,8 +41,8 @@ pub struct Change {
     pub at: Timestamp,
 }
 
-/// What two disks tell without their files.
-pub fn disks(base: &DiskFacts, now: &DiskFacts) -> Vec<Finding> {
+/// What two disks tell without their files, and what was heard of the machine, where its disk tells nothing of its system.
+pub fn disks(base: &DiskFacts, now: &DiskFacts, heard: &Heard) -> Vec<Finding> {
     let as_before = |part: &Partition| base.at(part.range.start).is_some_and(|old| same(old, part));
     let new = || now.partitions().iter().filter(|part| !as_before(part));
     let left = |wanted: fn(&Health) -> Option<&str>| {
@@ -53,12 +64,33 @@ pub fn disks(base: &DiskFacts, now: &DiskFacts) -> Vec<Finding> {
     .collect();
     // Why a system cannot be found is told best by how its volume was left.
     let is_told = found.iter().any(|finding| finding.severity == shale_guest::catalogue::Severity::Blocks);
-    found.extend(match (&base.system, &now.system) {
-        (Ok(_), Err(why)) if !is_told => Finding::of(Code::SystemNotFound, [why.clone()]),
-        (Err(_), Err(why)) => Finding::of(Code::NotExamined, [why.clone()]),
-        _ => None,
-    });
+    match (&base.system, &now.system) {
+        (Ok(_), Err(why)) if !is_told => found.extend(Finding::of(Code::SystemNotFound, [why.clone()])),
+        (Err(_), Err(why)) => found.extend(not_read(base, why, heard)),
+        _ => {}
+    }
     found
+}
+
+/// What is said of a system that is not read, as it was not before: what its machine said, where it says that. Where the base
+/// has nothing that holds a system in a form that is known, it is not said that our tool can run in it.
+fn not_read(base: &DiskFacts, why: &str, heard: &Heard) -> Vec<Finding> {
+    use Known::{BitLocker, Btrfs, Luks, Lvm, Raid, Refs, Xfs};
+    let holds = |part: &Partition| matches!(part.known, Xfs | Btrfs | Refs | Lvm | Raid | Luks | BitLocker);
+    let unknown = match heard {
+        Heard::Nothing if base.partitions().iter().any(holds) => {
+            let why =
+                format!("it said nothing on the machine's second serial port, and of its report: {why}");
+            return Finding::of(Code::ToolNotRun, [why]).into_iter().collect();
+        }
+        Heard::Checked(_) => "what changed after Shutdown For Finalize ran in the machine",
+        Heard::Nothing | Heard::NoPort => {
+            "packages, kernels, restarts that are pending, and whether Shutdown For Finalize ran in the machine"
+        }
+    };
+    let unknown = format!("not checked: {unknown}");
+    let said = if let Heard::Checked(findings) = heard { in_our_words(findings) } else { Vec::new() };
+    Finding::of(Code::NotExamined, [why.to_owned(), unknown]).into_iter().chain(said).collect()
 }
 
 /// Whether a part is as the base has it, but for its size: a machine may grow it.
@@ -93,9 +125,9 @@ fn added(base: &DiskFacts, now: &DiskFacts) -> Vec<String> {
     now.partitions().iter().filter(is_new).map(Partition::to_string).collect()
 }
 
-fn boot_code(base: &DiskFacts, now: &DiskFacts) -> Option<String> {
-    let gone = now.table.is_ok() && base.boot_code && !now.boot_code;
-    gone.then(|| "there is nothing to run in the first sector".to_owned())
+fn boot_code(base: &DiskFacts, now: &DiskFacts) -> Vec<String> {
+    let is_gone = |place: &&&str| now.table.is_ok() && !now.boot_code.contains(place);
+    base.boot_code.iter().filter(is_gone).map(|place| format!("there is nothing to run in {place}")).collect()
 }
 
 /// What the tool's report means on a system that was last changed by `change`: whether it can be trusted, and, if so, what it
@@ -114,11 +146,22 @@ pub fn report(told: &Told, change: Option<&Change>, seen: &[Finding]) -> Vec<Fin
                 Finding::of(Code::ToolRunOutdated, [why]).into_iter().collect()
             }
             None => {
-                let is_new = |one: &&Finding| !seen.iter().any(|finding| finding.code == one.code);
-                let told = report.findings.iter().filter(is_new);
-                // The words are this program's: the report may be of another version of the tool, or forged.
-                told.filter_map(|one| Finding::of(one.code, one.details.iter().cloned())).collect()
+                let mut told = in_our_words(&report.findings);
+                told.retain(|one| !seen.iter().any(|finding| finding.code == one.code));
+                told
             }
         },
     }
+}
+
+/// What a machine says was found in it, one finding for each code. The words are this program's: what says it may be another
+/// version of the tool, or forged.
+fn in_our_words(findings: &[Finding]) -> Vec<Finding> {
+    let mut told: Vec<Finding> = Vec::new();
+    for one in findings {
+        if !told.iter().any(|known| known.code == one.code) {
+            told.extend(Finding::of(one.code, one.details.iter().cloned()));
+        }
+    }
+    told
 }

@@ -1,18 +1,22 @@
 //! The files of an operating system on a disk, by their paths. What is not there is no error; what is there and cannot be read
 //! counts as not there, and is noted.
 
+use super::room::{Held, Room};
 use super::rules::Change;
 use jiff::Timestamp;
 use shale_disk::{Error, ErrorKind, Result};
 use shale_guest::facts::Unasked;
 use shale_guest::linux::Look;
 use shale_volume::files::{Entry, Files, Kind};
+use shale_volume::hive::Hive;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Most that is read of a file, in bytes: package databases and hives are a tenth of it.
-const FILE_LIMIT: u64 = 256 << 20;
+/// Names of a folder that are looked at, at most: ten times what the folders have that are looked at.
+const NAMES: usize = 1000;
+/// Notes that are kept of what could not be read: more are not told either.
+const NOTES: usize = 100;
 /// Links that lead to links.
 const LINKS: u32 = 40;
 /// Where kernels lie, by absolute path.
@@ -23,20 +27,22 @@ type Folder = Rc<Vec<(Vec<u8>, Entry)>>;
 /// An open file system and the folders of it that were read.
 struct Tree {
     files: Files,
-    folders: HashMap<u64, Folder>,
+    folders: HashMap<u64, (Folder, Held)>,
+    room: Room,
 }
 
 impl Tree {
-    fn new(files: Files) -> Self {
-        Self { files, folders: HashMap::new() }
+    fn new(files: Files, room: &Room) -> Self {
+        Self { files, folders: HashMap::new(), room: room.clone() }
     }
 
     fn folder(&mut self, node: u64) -> Result<Folder> {
-        if let Some(known) = self.folders.get(&node) {
+        if let Some((known, _)) = self.folders.get(&node) {
             return Ok(known.clone());
         }
         let read = Rc::new(self.files.folder(node)?);
-        self.folders.insert(node, read.clone());
+        let held = self.room.take(read.iter().map(weight).sum())?;
+        self.folders.insert(node, (read.clone(), held));
         Ok(read)
     }
 
@@ -81,15 +87,24 @@ impl Tree {
         Ok(way.pop())
     }
 
-    fn bytes(&mut self, entry: &Entry) -> Result<Vec<u8>> {
+    fn bytes(&mut self, entry: &Entry, limit: u64) -> Result<(Vec<u8>, Held)> {
         let map = self.files.map(entry.node, b"")?;
-        if map.size > FILE_LIMIT {
-            return Err(Error::new(ErrorKind::Unsupported, "it is larger than 256 MiB"));
+        if map.size > limit {
+            let text = format!("it is larger than {} MiB", limit >> 20);
+            return Err(Error::new(ErrorKind::Unsupported, text));
         }
+        let held = self.room.take(map.size)?;
         let mut bytes = vec![0; map.size as usize];
         self.files.read(entry.node, b"", &map, 0, &mut bytes)?;
-        Ok(bytes)
+        Ok((bytes, held))
     }
+}
+
+/// Bytes of memory that an entry of a folder takes, about.
+fn weight((name, entry): &(Vec<u8>, Entry)) -> u64 {
+    let attributes = entry.attributes.iter().map(|(name, value)| 64 + name.len() + value.len());
+    let streams = entry.streams.iter().map(|stream| 64 + stream.name.len());
+    (256 + name.len() + attributes.sum::<usize>() + streams.sum::<usize>()) as u64
 }
 
 /// The names of a path, the last one first.
@@ -107,14 +122,15 @@ pub struct System {
 }
 
 impl System {
-    /// Those of a volume. Names that differ in case only are one on Windows (`ignore_case`).
-    pub fn new(files: Files, ignore_case: bool) -> Self {
-        Self { root: RefCell::new(Tree::new(files)), boot: None, ignore_case, unasked: RefCell::default() }
+    /// Those of a volume. Names that differ in case only are one on Windows (`ignore_case`). What is read of them lies in `room`.
+    pub fn new(files: Files, ignore_case: bool, room: &Room) -> Self {
+        let root = RefCell::new(Tree::new(files, room));
+        Self { root, boot: None, ignore_case, unasked: RefCell::default() }
     }
 
     /// Takes a volume for `/boot` if it has kernels.
-    pub fn offer_boot(&mut self, files: Files) {
-        let mut tree = Tree::new(files);
+    pub fn offer_boot(&mut self, files: Files, room: &Room) {
+        let mut tree = Tree::new(files, room);
         let has_kernels =
             |folder: Folder| folder.iter().any(|(name, _)| name.starts_with(b"vmlinu") || name == b"grub");
         let root = tree.files.root();
@@ -128,10 +144,14 @@ impl System {
         self.unasked.take()
     }
 
-    /// The newest of the changes of these files and folders.
-    pub fn newest_change(&self, paths: &[&str]) -> Option<Change> {
+    /// The newest of the changes of these files and folders. What `old`, where the machine began, has of the same time did not
+    /// change in it, however late that is: the clock it was written by may have been another one.
+    pub fn newest_change(&self, paths: &[&str], old: Option<&System>) -> Option<Change> {
         let changes = paths.iter().filter_map(|path| {
             let at = self.entry(path)?.facts.modified;
+            if old.and_then(|old| old.entry(path)).is_some_and(|entry| entry.facts.modified == at) {
+                return None;
+            }
             let at = Timestamp::new(at.seconds, i32::try_from(at.nanoseconds).ok()?).ok()?;
             Some(Change { path: (*path).to_owned(), at })
         });
@@ -140,7 +160,10 @@ impl System {
 
     /// Notes that something could not be read, for a reason of ours.
     pub fn note_text(&self, what: &str, why: &str) {
-        self.unasked.borrow_mut().push(Unasked { what: what.to_owned(), why: why.to_owned() });
+        let mut unasked = self.unasked.borrow_mut();
+        if unasked.len() < NOTES {
+            unasked.push(Unasked { what: what.to_owned(), why: why.to_owned() });
+        }
     }
 
     /// Notes that something could not be read.
@@ -170,11 +193,20 @@ impl System {
         self.noted(path, tree.borrow_mut().find(rest.as_bytes(), self.ignore_case, true))
     }
 
-    /// The content of a file, if it is there.
-    pub fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+    /// The content of a file, if it is there, and the room that it takes. One of more than `limit` bytes cannot be read.
+    pub fn bytes(&self, path: &str, limit: u64) -> Option<(Vec<u8>, Held)> {
         let entry = self.entry(path).filter(|entry| entry.kind == Kind::File)?;
         let (tree, _) = self.tree(path);
-        self.noted(path, tree.borrow_mut().bytes(&entry).map(Some))
+        self.noted(path, tree.borrow_mut().bytes(&entry, limit).map(Some))
+    }
+
+    /// The hive in a file, if that is there, with what of it is only in its logs; or why it is none. None of them has more than
+    /// `limit` bytes.
+    pub fn hive(&self, path: &str, limit: u64) -> Option<Result<(Hive<'static>, Held)>> {
+        let (bytes, held) = self.bytes(path, limit)?;
+        let logs = ["LOG1", "LOG2"].map(|log| self.bytes(&format!("{path}.{log}"), limit));
+        let [first, second] = logs.each_ref().map(|log| log.as_ref().map(|(bytes, _)| bytes.as_slice()));
+        Some(Hive::replay(bytes, first, second).map(|hive| (hive, held)))
     }
 }
 
@@ -184,8 +216,8 @@ impl Look for System {
         self.noted(path, tree.borrow_mut().find(rest.as_bytes(), self.ignore_case, false)).is_some()
     }
 
-    fn text(&self, path: &str) -> Option<String> {
-        self.bytes(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    fn text_up_to(&self, path: &str, limit: u64) -> Option<String> {
+        self.bytes(path, limit).map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn names(&self, folder: &str) -> Vec<String> {
@@ -194,7 +226,10 @@ impl Look for System {
         };
         let (tree, _) = self.tree(folder);
         let found = self.noted(folder, tree.borrow_mut().folder(entry.node).map(Some));
-        let names = found.iter().flat_map(|folder| folder.iter());
+        if found.as_ref().is_some_and(|found| found.len() > NAMES) {
+            self.note_text(folder, "it has more entries than are looked at");
+        }
+        let names = found.iter().flat_map(|folder| folder.iter()).take(NAMES);
         names.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
     }
 }

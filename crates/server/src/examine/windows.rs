@@ -8,17 +8,37 @@
 
 use super::Finding;
 use super::linux::told;
-use super::rules;
+use super::room::Held;
+use super::rules::{self, Change, Told};
 use super::system::System;
+use jiff::Timestamp;
+use shale_disk::Result;
 use shale_guest::decide::decide;
 use shale_guest::facts::{Facts, RunOnce, Volume, WindowsFacts};
 use shale_guest::linux::Look;
 use shale_guest::marks;
 use shale_volume::hive::{Hive, Value};
+use std::collections::BTreeMap;
 
 const REPORT: &str = "/ProgramData/Shale/integrity.json";
 /// What changes with every change of the system's software: packages of Windows, what Windows Installer installed.
 const CHANGING: &[&str] = &["/Windows/servicing/Packages", "/Windows/Installer"];
+/// Where the hives of the machine lie.
+const HIVES: &str = "/Windows/System32/config";
+/// Most that a hive or a log of one has, in bytes: that of a large server has a fourth of it.
+const HIVE: u64 = 256 << 20;
+/// Keys of SOFTWARE below which every installed program has one, that is written when it is installed or updated.
+const PROGRAMS: [&str; 2] = [
+    r"Microsoft\Windows\CurrentVersion\Uninstall",
+    r"Wow6432Node\Microsoft\Windows\CurrentVersion\Uninstall",
+];
+/// Values of a key, and programs, that are looked at, at most; and bytes of a value with texts.
+const VALUES: usize = 1000;
+const PROGRAMS_SEEN: usize = 10_000;
+const TEXTS: usize = 1 << 20;
+/// Units of 100 ns in a second, and seconds from 1601, from which the registry counts, to 1970.
+const UNITS: u64 = 10_000_000;
+const SINCE_1601: i64 = 11_644_473_600;
 /// The name that the machine has, and the one that it has after a restart, are values of this key.
 const HOST: &str = r"SYSTEM\CurrentControlSet\Services\Tcpip\Parameters";
 /// Its default value is the name of the domain: a length in bytes, its limit, an offset, then the text.
@@ -26,11 +46,18 @@ const DOMAIN: &str = r"SECURITY\Policy\PolPrDmN";
 /// Its default value is the domain's identity; that of no domain is empty.
 const DOMAIN_ID: &str = r"SECURITY\Policy\PolPrDmS";
 
+/// Where Sysprep keeps how far it came. Nothing of Microsoft's says what the numbers mean.
+const SYSPREP: &str = r"SYSTEM\Setup\Status\SysprepStatus";
+
 /// What is outstanding in `now`, which began as `old`. `space` is the size of its volume and what is free of it, in bytes.
 pub fn examine(now: &System, old: Option<&System>, space: Option<(u64, u64)>) -> Vec<Finding> {
-    let told = told(now.bytes(REPORT), old.and_then(|old| old.bytes(REPORT)));
-    let change = now.newest_change(CHANGING);
-    let mut facts = facts(now, &Registry::open(now));
+    let told = told(now, old, REPORT);
+    // They are in the memory before the machine's hives are.
+    let before = old.filter(|_| matches!(told, Told::Report(_))).and_then(programs_before);
+    let registry = Registry::open(now);
+    let installed = before.and_then(|before| registry.newest_program(&before));
+    let change = now.newest_change(CHANGING, old).into_iter().chain(installed).max_by_key(|change| change.at);
+    let mut facts = facts(now, &registry);
     facts.volumes =
         space.map(|(size, free)| Volume { name: r"C:\".to_owned(), size, free }).into_iter().collect();
     facts.unasked = now.unasked();
@@ -39,42 +66,69 @@ pub fn examine(now: &System, old: Option<&System>, space: Option<(u64, u64)>) ->
     findings
 }
 
-/// The hives of the machine that are read.
+/// The installed programs that the version has which the machine began as, and when each was noted; none where that cannot be read.
+fn programs_before(old: &System) -> Option<BTreeMap<String, u64>> {
+    let (hive, _held) = old.hive(&format!("{HIVES}/SOFTWARE"), HIVE)?.ok()?;
+    programs(&hive).ok()
+}
+
+/// Keys of installed programs, and the keys that these are in, which are written when one is removed: with when that was.
+fn programs(hive: &Hive) -> Result<BTreeMap<String, u64>> {
+    let mut written = BTreeMap::new();
+    for path in PROGRAMS {
+        let Some(all) = hive.find(path)? else { continue };
+        written.insert(path.to_owned(), hive.written(all)?);
+        for key in hive.subkeys(all)?.into_iter().take(PROGRAMS_SEEN) {
+            let name = String::from_utf16_lossy(hive.name(key)?.units());
+            written.insert(format!(r"{path}\{name}"), hive.written(key)?);
+        }
+    }
+    Ok(written)
+}
+
+/// The hives of the machine that are read, and the room they take.
 struct Registry<'a> {
     system: &'a System,
-    hives: Vec<(&'static str, Hive)>,
+    hives: Vec<(&'static str, Hive<'static>, Held)>,
 }
 
 impl<'a> Registry<'a> {
     fn open(system: &'a System) -> Self {
         let mut hives = Vec::new();
         for name in ["SYSTEM", "SOFTWARE", "SECURITY"] {
-            let path = format!("/Windows/System32/config/{name}");
-            // Windows does not start without the first two.
-            let Some(bytes) = system.bytes(&path) else {
-                if name != "SECURITY" {
-                    system.note_text(&path, "it is not there");
-                }
-                continue;
-            };
-            // What Windows did last may only be in the logs.
-            let [first, second] = ["LOG1", "LOG2"].map(|log| system.bytes(&format!("{path}.{log}")));
-            match Hive::replay(bytes, first.as_deref(), second.as_deref()) {
-                Ok(hive) => hives.push((name, hive)),
-                Err(e) => system.note(&path, &e),
+            let path = format!("{HIVES}/{name}");
+            match system.hive(&path, HIVE) {
+                Some(Ok((hive, held))) => hives.push((name, hive, held)),
+                Some(Err(e)) => system.note(&path, &e),
+                // Windows does not start without the first two.
+                None if name != "SECURITY" => system.note_text(&path, "it is not there, or cannot be read"),
+                None => {}
             }
         }
         Self { system, hives }
     }
 
     /// The hive that a key below `HKEY_LOCAL_MACHINE` is in, and its path there.
-    fn find<'k>(&self, key: &'k str) -> Option<(&Hive, &'k str)> {
+    fn find<'k>(&self, key: &'k str) -> Option<(&Hive<'_>, &'k str)> {
         let (name, path) = key.split_once('\\')?;
-        self.hives.iter().find(|(known, _)| *known == name).map(|(_, hive)| (hive, path))
+        self.hives.iter().find(|(known, ..)| *known == name).map(|(_, hive, _)| (hive, path))
+    }
+
+    /// The program that was installed, updated or removed last, of those that were not so `before`.
+    fn newest_program(&self, before: &BTreeMap<String, u64>) -> Option<Change> {
+        let (hive, _) = self.find(r"SOFTWARE\")?;
+        let programs = self.noted(r"SOFTWARE\Uninstall", programs(hive));
+        let mut changed: Vec<_> =
+            programs.into_iter().filter(|(path, written)| before.get(path) != Some(written)).collect();
+        changed.sort_by_key(|(path, written)| (*written, path.len()));
+        let (path, written) = changed.pop()?;
+        let seconds = i64::try_from(written / UNITS).ok()? - SINCE_1601;
+        let at = Timestamp::new(seconds, i32::try_from(written % UNITS * 100).ok()?).ok()?;
+        Some(Change { path: format!(r"SOFTWARE\{path}"), at })
     }
 
     /// The value; nothing, and a note, where it cannot be read.
-    fn noted<T: Default>(&self, what: &str, got: shale_disk::Result<T>) -> T {
+    fn noted<T: Default>(&self, what: &str, got: Result<T>) -> T {
         got.unwrap_or_else(|e| {
             self.system.note(what, &e);
             T::default()
@@ -101,12 +155,23 @@ impl<'a> Registry<'a> {
     /// Texts, also those between that are empty.
     fn texts(&self, key: &str, name: &str) -> Vec<String> {
         let Some(value) = self.value(key, name) else { return Vec::new() };
+        if value.data.len() > TEXTS {
+            self.system.note_text(&format!(r"{key}\{name}"), "it is larger than 1 MiB");
+            return Vec::new();
+        }
         wide(&value.data).split(|unit| *unit == 0).map(String::from_utf16_lossy).collect()
     }
 
     fn values(&self, key: &str) -> Vec<Value> {
         let Some((hive, path)) = self.find(key) else { return Vec::new() };
-        let values = hive.find(path).and_then(|key| key.map_or(Ok(Vec::new()), |key| hive.values(key)));
+        let values = hive.find(path).and_then(|found| match found {
+            Some(found) if hive.value_count(found)? > VALUES => {
+                self.system.note_text(key, "it has more values than are looked at");
+                Ok(Vec::new())
+            }
+            Some(found) => hive.values(found),
+            None => Ok(Vec::new()),
+        });
         self.noted(key, values)
     }
 }
@@ -127,7 +192,9 @@ fn facts(now: &System, registry: &Registry) -> WindowsFacts {
     });
     let flags = flags.filter(|(key, name)| registry.number(key, name) != 0);
     let staged = now.has("/$WINDOWS.~BT/NewOS").then(|| r"\$WINDOWS.~BT\NewOS".to_owned());
-    let in_setup = registry.number(marks::SETUP, "SystemSetupInProgress") != 0;
+    // One that Sysprep has generalized is in Setup until it is started.
+    let in_setup = registry.number(marks::SETUP, "SystemSetupInProgress") != 0
+        && !image_state(registry).is_some_and(|state| state.starts_with(marks::GENERALIZED));
     let in_setup = in_setup.then(|| format!(r"{}\SystemSetupInProgress", marks::SETUP));
     WindowsFacts {
         reboot_marks: keys.chain(values).chain(pending).collect(),
@@ -144,6 +211,37 @@ fn facts(now: &System, registry: &Registry) -> WindowsFacts {
         bitlocker: registry.number(marks::BITLOCKER, "BootStatus") != 0,
         domain: domain(registry),
         ..WindowsFacts::default()
+    }
+}
+
+fn image_state(registry: &Registry) -> Option<String> {
+    registry.text(marks::IMAGE_STATE, "ImageState")
+}
+
+/// What a Windows that is off says of Sysprep, and what Sysprep minds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// How far Windows Setup, or Sysprep, brought it: `IMAGE_STATE_COMPLETE`, …
+    pub image_state: Option<String>,
+    /// Its number: 20348 for Server 2022.
+    pub build: Option<u32>,
+    /// The domain that it is a member of.
+    pub domain: Option<String>,
+    /// `GeneralizationState` and `CleanupState`: how far Sysprep came.
+    pub sysprep: (Option<u64>, Option<u64>),
+}
+
+impl Setup {
+    /// What the hives of `now` say. What of them cannot be read is noted there.
+    pub fn read(now: &System) -> Self {
+        let registry = Registry::open(now);
+        let state = |name| registry.value(SYSPREP, name).and_then(|value| value.as_number());
+        Self {
+            image_state: image_state(&registry),
+            build: registry.text(marks::VERSION, "CurrentBuild").and_then(|build| build.trim().parse().ok()),
+            domain: domain(&registry),
+            sysprep: (state("GeneralizationState"), state("CleanupState")),
+        }
     }
 }
 

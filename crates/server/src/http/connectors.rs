@@ -142,6 +142,8 @@ pub async fn kinds() -> Json<Page<ConnectorKind>> {
     let kind = |kind: &&str| ConnectorKind {
         kind: (*kind).into(),
         label: shale_connector::label(kind).into(),
+        takes_images: shale_connector::takes_images(kind),
+        boots_images: shale_connector::boots_images(kind),
         fields: shale_connector::fields(kind).unwrap_or_default().iter().map(field).collect(),
     };
     Json(Page { items: shale_connector::KINDS.iter().map(kind).collect(), next_page_token: None })

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{Comment, Image, Page};
+use shale_api::{DeleteImage, Image, Page};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -55,16 +55,16 @@ pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<I
     Ok(Json(view::image(row)))
 }
 
-/// Delete a layered image. A file that it was written to stays.
+/// Delete a layered image, and its machine on the platform that it was published to. A file that it was written to stays.
 #[utoipa::path(delete, path = "/images/{id}", tag = "images", operation_id = "delete_image",
-    params(("id" = Uuid, Path)), request_body = Option<Comment>, responses((status = 204)))]
+    params(("id" = Uuid, Path)), request_body = Option<DeleteImage>, responses((status = 204)))]
 pub async fn delete(
     State(app): State<App>,
     Extension(actor): Extension<Actor>,
     Path(id): Path<Uuid>,
-    MaybeBody(comment): MaybeBody<Comment>,
+    MaybeBody(order): MaybeBody<DeleteImage>,
 ) -> Answer<StatusCode> {
-    requests::delete_image(&app, &actor, id, &comment.comment).await?;
+    requests::delete_image(&app, &actor, id, order).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

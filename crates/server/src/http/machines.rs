@@ -94,7 +94,8 @@ pub async fn serial(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Stri
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Check a packaging machine that is off: what is outstanding on its disk. Changes nothing.
+/// Check a packaging machine: what is outstanding on its disk, or, while it runs, what Shutdown For Finalize found there last. Changes
+/// nothing.
 #[utoipa::path(get, path = "/machines/{id}/check", tag = "machines", operation_id = "check_machine", params(("id" = Uuid, Path)),
     responses((status = 200, body = MachineCheck)))]
 pub async fn check(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<MachineCheck>> {

@@ -15,6 +15,7 @@ mod layers;
 mod listen;
 mod machines;
 mod repository;
+mod schedules;
 mod screen;
 mod session;
 mod system;
@@ -54,6 +55,7 @@ const BODY_LIMIT: usize = 1 << 20;
         (name = "versions", description = "States of a layer: made in a packaging machine, never changed after."),
         (name = "templates", description = "What layered images are made of."),
         (name = "images", description = "Layered images: what templates became."),
+        (name = "schedules", description = "Versions that scripts make by themselves, again and again."),
         (name = "machines", description = "Packaging machines, by the id of the version that is made in them."),
         (name = "tasks", description = "Long operations: they survive restarts, may wait for a person, can be cancelled."),
         (name = "connectors", description = "Stored values that tell how to reach a platform."),
@@ -84,6 +86,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(versions::verify))
         .routes(routes!(versions::export))
         .routes(routes!(versions::download))
+        .routes(routes!(schedules::prune))
+        .routes(routes!(schedules::list, schedules::create))
+        .routes(routes!(schedules::show, schedules::edit, schedules::delete))
+        .routes(routes!(schedules::run))
         .routes(routes!(templates::list, templates::create))
         .routes(routes!(templates::show, templates::edit, templates::delete))
         .routes(routes!(templates::duplicate))
@@ -107,6 +113,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(tasks::cancel))
         .routes(routes!(tasks::retry))
         .routes(routes!(tasks::log))
+        .routes(routes!(tasks::output))
         .routes(routes!(connectors::list, connectors::create))
         .routes(routes!(connectors::show, connectors::edit, connectors::delete))
         .routes(routes!(connectors::test))

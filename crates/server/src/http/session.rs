@@ -31,7 +31,7 @@ async fn shown(app: &App, actor: Option<&Actor>) -> Answer<Session> {
     let (id, csrf, expires_at) = match actor.map(|actor| actor.identity.clone()) {
         Some(Identity::Session { user, csrf, expires_at, .. }) => (user, Some(csrf), Some(expires_at)),
         Some(Identity::Token(id)) => (id, None, None),
-        Some(Identity::Host) | None => (Uuid::nil(), None, None),
+        Some(Identity::Server | Identity::Host) | None => (Uuid::nil(), None, None),
     };
     let user = actor.map(|actor| SignedIn { id, name: actor.name.clone(), role: actor.role });
     let actions = actor.map(|actor| view::general_actions(actor.role)).unwrap_or_default();

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;
-use shale_api::{Comment, Page, Task, TaskLogEntry};
+use shale_api::{Comment, Page, Task, TaskLogEntry, TaskOutput};
 use std::time::Duration;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -148,4 +148,24 @@ pub async fn log(
     TaskRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("task", id))?;
     let rows = TaskRow::log_entries(&mut tx, id, &paging.window()?).await?;
     Ok(Json(paging.page(rows, |entry| entry.seq.to_string())))
+}
+
+/// From where on.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct From {
+    /// The place that the answer before named as `next`; 0 when left out.
+    from: Option<u64>,
+}
+
+/// Read what the script of a task printed, as it comes.
+#[utoipa::path(get, path = "/tasks/{id}/output", tag = "tasks", operation_id = "read_task_output",
+    params(("id" = Uuid, Path), From),
+    responses((status = 200, body = TaskOutput)))]
+pub async fn output(
+    State(app): State<App>,
+    Path(id): Path<Uuid>,
+    Query(place): Query<From>,
+) -> Answer<Json<TaskOutput>> {
+    Ok(Json(requests::task_output(&app, id, place.from.unwrap_or(0)).await?))
 }

@@ -41,10 +41,8 @@ pub async fn list(State(app): State<App>, Query(which): Query<Which>) -> Answer<
     let rows = TemplateRow::list(&mut tx, &filter, &paging.window()?).await?;
     let page = paging.page(rows, |row| row.id.to_string());
     let open = TaskRow::open(&mut tx).await?;
-    let mut items = Vec::with_capacity(page.items.len());
-    for row in page.items {
-        items.push(template::Template::read(&mut tx, row).await?.view(&mut tx, &open).await?);
-    }
+    let templates = template::Template::read_all(&mut tx, page.items).await?;
+    let items = templates.into_iter().map(|template| template.view(&open)).collect();
     Ok(Json(Page { items, next_page_token: page.next_page_token }))
 }
 
@@ -66,7 +64,7 @@ pub async fn show(State(app): State<App>, Path(id): Path<Uuid>) -> Answer<Json<T
     let mut tx = app.world.catalog.read().await?;
     let row = TemplateRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("image template", id))?;
     let open = TaskRow::open(&mut tx).await?;
-    Ok(Json(template::Template::read(&mut tx, row).await?.view(&mut tx, &open).await?))
+    Ok(Json(template::Template::read(&mut tx, row).await?.view(&open)))
 }
 
 /// Change an image template. Images that were published of it stay as they are.

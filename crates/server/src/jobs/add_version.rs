@@ -7,16 +7,19 @@
 //!                                                                                  is lost, the machine stays as it is
 //! ```
 //!
+//! Where a script does the work (see [`super::script`]), `work` follows it and waits for nobody, unless it fails.
+//!
 //! The machine carries the version's id as its tag; every undo removes whatever carries it.
 
 use super::compose::{self, COMPOSE};
-use super::examine::Examine;
+use super::examine::{Examine, FinalizeOrder};
 use super::import::commit;
+use super::script::{self, Run};
 use super::take::{Makes, take};
 use super::{OrFail, RESERVE, change};
-use crate::catalog::{LayerRow, VersionRow};
+use crate::catalog::{LayerRow, VersionRow, now};
 use crate::composition::Composition;
-use crate::requests::give_tools;
+use crate::requests::{give_kit, give_tools};
 use crate::stored::{Differing, StoredDisk};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -24,16 +27,17 @@ use serde_json::{Value, json};
 use shale_connector::{Connector, Firmware, MachineSpec, Origin, Power, Tag};
 use shale_disk::Disk;
 use shale_model::{VersionEvent, VersionState, message};
-use shale_task::{Context, Kind, OnFailure, Outcome, Step, StepError};
+use shale_store::Version;
+use shale_task::{Context, Kind, OnFailure, Outcome, Retry, Step, StepError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 /// How often a step on a platform is tried, with pauses that grow to a minute: about six minutes in all, as long as a
 /// pool may be without a coordinator. Going back is more patient still.
-const TRIES: u32 = 12;
+pub(super) const TRIES: u32 = 12;
 /// About twenty minutes.
-const UNDO_TRIES: u32 = 26;
+pub(super) const UNDO_TRIES: u32 = 26;
 
 /// Name of the step that waits for a person; its output is what came with their signal.
 pub(super) const WORK: &str = "work";
@@ -64,6 +68,9 @@ pub struct AddVersionInput {
     /// The layer is made by this task, too: without the version there is no layer.
     #[serde(default)]
     pub new_layer: Option<Uuid>,
+    /// A script does the work.
+    #[serde(default)]
+    pub unattended: Option<Run>,
 }
 
 impl AddVersionInput {
@@ -110,8 +117,9 @@ impl Bench {
 
     fn remove(world: &World, cx: &Context) -> Result<(), StepError> {
         let bench = Self::of(world, cx)?;
-        // The machine has a link of its own; should this one stay, the next clearing takes it.
+        // The machine has a link of its own; should these stay, the next clearing takes them.
         let _ = std::fs::remove_dir_all(world.place.cd(bench.input.version_id));
+        let _ = std::fs::remove_dir_all(world.place.kit(bench.input.version_id));
         bench.connector.remove(&bench.tag).or_fail()
     }
 }
@@ -129,6 +137,8 @@ impl Step<World> for Reserve {
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         let input: AddVersionInput = cx.input_as()?;
+        // Should it stay, the next clearing takes it.
+        let _ = std::fs::remove_dir_all(world.place.kit(input.version_id));
         change(world, async |tx| match input.new_layer {
             Some(layer) => LayerRow::delete(tx, layer).await,
             None => VersionRow::delete(tx, input.version_id).await,
@@ -152,10 +162,17 @@ impl Step<World> for Compose {
         Ok(Outcome::Done(told))
     }
 
-    /// What was put together stays for the next one, until the sweep lets go of it.
-    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
-        Ok(())
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        input.compositions.iter().try_for_each(|composition| compose::undo(world, composition))
     }
+}
+
+/// What differs in a disk of the repository from another one there, by its id.
+pub(super) fn since(world: &World, disk: &Version, other: &Tag) -> Option<Box<dyn Disk>> {
+    let other = Uuid::parse_str(other.as_str()).ok()?;
+    let other = world.repository.version(other.into()).ok()?;
+    Some(Box::new(Differing::new(disk.clone(), other)?))
 }
 
 struct DiskStep;
@@ -176,17 +193,11 @@ impl Step<World> for DiskStep {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
-        let since = |other: &Tag| {
-            let other = Uuid::parse_str(other.as_str()).ok()?;
-            let other = world.repository.version(other.into()).ok()?;
-            let differing = Differing::new(base.clone(), other)?;
-            Some(Box::new(differing) as Box<dyn Disk>)
-        };
         let total = AtomicU64::new(0);
         let origin = Origin {
             id: Tag::parse(&bench.input.base_version_id.to_string()).or_fail()?,
             disk: &StoredDisk(base.clone()),
-            since: &since,
+            since: &|other| since(world, &base, other),
             total: &|bytes| total.store(bytes, Ordering::Relaxed),
             serve: world.serve_command(bench.input.base_version_id, bench.input.disk_size),
         };
@@ -218,8 +229,19 @@ impl Step<World> for Machine {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         bench.connector.ensure_machine(&bench.tag, &bench.input.spec()).or_fail()?;
-        let folder = world.place.cd(bench.input.version_id);
-        let note = give_tools(bench.connector.as_ref(), &bench.tag, &folder, &world.tools).or_fail()?;
+        let id = bench.input.version_id;
+        let (folder, watch) = (world.place.cd(id), cx.watch(None));
+        let note = match &bench.input.unattended {
+            None => {
+                give_tools(bench.connector.as_ref(), &bench.tag, &folder, &world.tools, &watch).or_fail()?
+            }
+            Some(_) => {
+                let kit = world.place.kit(id);
+                give_kit(bench.connector.as_ref(), &bench.tag, (&folder, &kit), &world.tools, &watch)
+                    .or_fail()?;
+                None
+            }
+        };
         Ok(Outcome::Done(json!({ "note": note })))
     }
 
@@ -245,11 +267,12 @@ impl Step<World> for PowerOn {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
-        let wanted = bench.connector.powers_on_by_itself();
+        let wanted = bench.connector.powers_on_by_itself() || bench.input.unattended.is_some();
         if wanted && !bench.connector.observe(&bench.tag).or_fail()?.was_powered_on {
             bench.connector.power_on(&bench.tag).or_fail()?;
         }
-        Ok(Outcome::Done(Value::Null))
+        let at = bench.input.unattended.is_some().then(now);
+        Ok(Outcome::Done(at.map_or(Value::Null, |at| json!({ "at": at }))))
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
@@ -313,6 +336,51 @@ pub(super) fn finalizing(world: &World, id: Uuid) -> Result<(), StepError> {
     })
 }
 
+/// How a step ends in the machine of a script: where that is to be discarded, nobody is asked. What would wait for a person, or has failed
+/// for good, turns the task back.
+pub(super) fn unless_discarded(
+    cx: &Context,
+    tries: u32,
+    ended: Result<Outcome, StepError>,
+) -> Result<Outcome, StepError> {
+    let input: AddVersionInput = cx.input_as()?;
+    let Some(run) = input.unattended.filter(|run| run.discard && !cx.canceled()) else { return ended };
+    // A person who was asked all the same, and went on, is asked again.
+    let went_on = cx.output(WORK).is_some() && FinalizeOrder::of(cx).by != run.script;
+    if went_on || cx.signal().is_some() {
+        return ended;
+    }
+    let why = match ended {
+        Ok(Outcome::Wait(needs)) => {
+            let first = needs["findings"][0]["message"].as_str();
+            [needs["problem"].as_str(), first].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        }
+        Err(e) if e.retry() == Retry::Never || e.retry() == Retry::Later && cx.attempt() >= tries => {
+            e.why().to_owned()
+        }
+        other => return other,
+    };
+    Err(StepError::turn_back(message::script_discarded(&run.script, &why)))
+}
+
+/// The work of a script. One that fails leaves the machine to a person, or turns the task back.
+fn by_script(world: &World, cx: &Context, bench: &Bench, run: &Run) -> Result<Outcome, StepError> {
+    let (why, output) = match script::follow(world, cx, bench, run)? {
+        script::Work::Done => {
+            wait_for_person(world, bench.input.version_id)?;
+            let order = FinalizeOrder { by: run.script.clone(), ..FinalizeOrder::default() };
+            return Ok(Outcome::Done(json!(order)));
+        }
+        script::Work::Failed { why, output } => (why, output),
+    };
+    if run.discard {
+        return Err(StepError::never(why));
+    }
+    wait_for_person(world, bench.input.version_id)?;
+    let waits = needs(bench, None)?;
+    Ok(Outcome::Wait(script::needs(waits, &bench.input.machine_name, &why, &output)))
+}
+
 struct Work;
 
 impl Step<World> for Work {
@@ -325,8 +393,9 @@ impl Step<World> for Work {
         OnFailure::Ask
     }
 
+    /// Following a script takes hours: so many starts of the server in between are none of its faults.
     fn tries(&self) -> u32 {
-        3
+        8
     }
 
     fn ask(&self, world: &World, cx: &Context, why: &str) -> Value {
@@ -335,6 +404,10 @@ impl Step<World> for Work {
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
+        // Once a person was asked, it is theirs.
+        if let (Some(run), None) = (&bench.input.unattended, cx.signal()) {
+            return unless_discarded(cx, self.tries(), by_script(world, cx, &bench, run));
+        }
         let problem = match cx.signal() {
             Some((FINALIZE, order)) => match not_off(&bench)? {
                 None => return Ok(Outcome::Done(order.clone())),
@@ -371,23 +444,29 @@ impl Step<World> for Take {
     }
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        unless_discarded(cx, self.tries(), Self::taken(world, cx))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: AddVersionInput = cx.input_as()?;
+        world.repository.remove_version(input.version_id.into()).or_fail()
+    }
+}
+
+impl Take {
+    fn taken(world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let id = bench.input.version_id;
         finalizing(world, id)?;
         if cx.signal().is_some() {
             // A person may have changed the disk since it was examined …
-            if let waits @ Outcome::Wait(_) = Examine.run(world, cx)? {
+            if let waits @ Outcome::Wait(_) = Examine::examined(world, cx)? {
                 return Ok(waits);
             }
             // … and since a try that died when all was stored: nothing refers to that yet.
             world.repository.remove_version(id.into()).or_fail()?;
         }
         Ok(Outcome::Done(take(world, cx, &bench)?))
-    }
-
-    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
-        let input: AddVersionInput = cx.input_as()?;
-        world.repository.remove_version(input.version_id.into()).or_fail()
     }
 }
 

@@ -7,10 +7,13 @@
 //! ```
 
 use super::OrFail;
-use super::add_version::{self as job, Bench, WORK, finalizing, needs, not_off, wait_for_person};
-use crate::catalog::{LayerRow, VersionRow};
-use crate::examine::{self, Finding, blocked};
+use super::add_version::{
+    self as job, Bench, WORK, finalizing, needs, not_off, unless_discarded, wait_for_person,
+};
+use crate::catalog::LayerRow;
+use crate::examine::{self, Finding, Heard, blocking};
 use crate::stored::seen;
+use crate::story::Story;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,6 +21,7 @@ use shale_connector::{Connector, Tag};
 use shale_disk::{Disk, Watch};
 use shale_model::{LayerKind, message};
 use shale_task::{Context, OnFailure, Outcome, Step, StepError};
+use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -37,7 +41,7 @@ pub struct FinalizeOrder {
 
 impl FinalizeOrder {
     /// What was said last: to this step, or to the one before. A signal without words is a plain one.
-    fn of(cx: &Context) -> Self {
+    pub(super) fn of(cx: &Context) -> Self {
         let said = cx.signal().map(|(_, said)| said).or_else(|| cx.output(WORK));
         said.and_then(|said| serde_json::from_value(said.clone()).ok()).unwrap_or_default()
     }
@@ -52,17 +56,26 @@ pub fn findings(
 ) -> Result<Vec<Finding>, StepError> {
     let changes: Arc<dyn Disk> = Arc::from(connector.open_changes(tag, watch).or_fail()?.disk);
     let (now, base) = seen(changes, world.repository.version(base.into()).or_fail()?, size).or_fail()?;
-    let found = examine::examine(&world.files_program(), &now, &base).or_fail()?;
+    let heard = heard(connector.observe(tag).or_fail()?.port_log);
+    let found = examine::examine(&world.files_program(), &now, &base, &heard).or_fail()?;
     let id = Uuid::parse_str(tag.as_str()).ok();
     let layer = world.wait(async {
         let mut tx = world.catalog.read().await?;
-        let Some(version) = VersionRow::get(&mut tx, id.unwrap_or_default()).await? else { return Ok(None) };
-        LayerRow::get(&mut tx, version.layer_id).await
+        LayerRow::of_version(&mut tx, id.unwrap_or_default()).await
     });
     Ok(match layer.or_fail()?.map(|layer| layer.kind) {
         Some(LayerKind::Platform) => examine::for_platform_layer(found),
         _ => found,
     })
+}
+
+/// What the tool said on a machine's port, whose log this is.
+fn heard(log: Option<PathBuf>) -> Heard {
+    match log.map(|log| Story::at_the_end_of(&log)) {
+        Some(Ok(story)) => story.checked.map_or(Heard::Nothing, |(_, findings)| Heard::Checked(findings)),
+        // A log that cannot be read tells no more than none.
+        Some(Err(_)) | None => Heard::NoPort,
+    }
 }
 
 pub(super) struct Examine;
@@ -88,6 +101,17 @@ impl Step<World> for Examine {
     }
 
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        unless_discarded(cx, self.tries(), Self::examined(world, cx))
+    }
+
+    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+impl Examine {
+    /// Nothing is outstanding, or it is taken anyway; else what is, for a person.
+    pub(super) fn examined(world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let bench = Bench::of(world, cx)?;
         let order = FinalizeOrder::of(cx);
         if let Some(problem) = not_off(&bench)? {
@@ -104,9 +128,8 @@ impl Step<World> for Examine {
             }
             other => other?,
         };
-        let blocks =
-            found.iter().filter(|one| one.severity == shale_guest::catalogue::Severity::Blocks).count();
-        if blocked(&found) && !order.anyway {
+        let blocks = blocking(&found);
+        if blocks > 0 && !order.anyway {
             wait_for_person(world, bench.input.version_id)?;
             let mut waits = needs(&bench, Some(message::outstanding(blocks)))?;
             waits["findings"] = json!(found);
@@ -116,10 +139,6 @@ impl Step<World> for Examine {
         let note = message::examined(blocks, found.len() - blocks);
         let anyway = order.anyway.then_some(order);
         Ok(Outcome::Done(json!({ "note": note, "findings": found, "anyway": anyway })))
-    }
-
-    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
-        Ok(())
     }
 }
 

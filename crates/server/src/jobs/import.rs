@@ -1,14 +1,15 @@
 //! `import_os_layer`: a disk becomes the first version of an OS layer.
 
 use super::{OrFail, RESERVE, change};
-use crate::catalog::{Finished, LayerRow, UploadRow, VersionRow, now};
+use crate::catalog::{Finished, LayerRow, UploadRow, VersionRow};
 use crate::stored::{Imported, firmware_of};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shale_connector::Firmware;
 use shale_disk::{Disk, Format, OpenOptions};
 use shale_model::VersionEvent;
-use shale_store::NewVersion;
+use shale_store::Saved;
 use shale_task::{Context, Kind, Outcome, Step, StepError};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -75,26 +76,13 @@ impl Step<World> for Store {
         let firmware = firmware_of(disk.as_ref());
         let (source, mask_note) = Imported::new(disk.clone(), input.drop_free_space).or_fail()?;
         cx.note(&format!("Reading {} ({}). {mask_note}", input.file.display(), opened.format));
-        let new = NewVersion {
-            id: input.version_id.into(),
-            parent: None,
-            size: disk.size(),
-            created: now(),
-            threads: world.threads,
-        };
         let watch = cx.watch(Some(disk.size()));
-        let saved = world.repository.save(new, &source, &watch).or_fail()?;
+        let saved = world.save(input.version_id, None, &source, &watch).or_fail()?;
         opened.unchanged().or_fail()?;
-        let version = world.repository.version(input.version_id.into()).or_fail()?;
-        Ok(Outcome::Done(json!({
-            "virtual_bytes": version.size(),
-            "logical_bytes": version.info().data,
-            "added_bytes": saved.new_bytes,
-            "digest": saved.digest.to_string(),
-            "firmware": firmware,
-            "format": opened.format.to_string(),
-            "free_space": mask_note,
-        })))
+        let mut known = finished(world, input.version_id, &saved, firmware)?;
+        known["format"] = opened.format.to_string().into();
+        known["free_space"] = mask_note.into();
+        Ok(Outcome::Done(known))
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
@@ -128,6 +116,23 @@ impl Step<World> for Commit {
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         Reserve.undo(world, cx)
     }
+}
+
+/// What is known of a version that was stored, as [`commit`] takes it.
+pub(super) fn finished(
+    world: &World,
+    version: Uuid,
+    saved: &Saved,
+    firmware: Firmware,
+) -> Result<Value, StepError> {
+    let stored = world.repository.version(version.into()).or_fail()?;
+    Ok(json!({
+        "virtual_bytes": stored.size(),
+        "logical_bytes": stored.info().data,
+        "added_bytes": saved.new_bytes,
+        "digest": saved.digest.to_string(),
+        "firmware": firmware,
+    }))
 }
 
 /// Makes a version deployable with what the step `from` found, in one transaction; done already is fine.

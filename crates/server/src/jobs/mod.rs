@@ -3,7 +3,7 @@
 //! ```text
 //!   import_os_layer    reserve ▶ store ▶ commit
 //!   add_version        reserve ▶ compose ▶ disk ▶ machine ▶ power_on ▶ work ⏸ ▶ examine ⏸ ▶ take ▶ commit ▶ clear
-//!   publish_image      reserve ▶ compose ▶ write ▶ boot ▶ place ▶ commit
+//!   publish_image      reserve ▶ compose ▶ write ▶ boot ▶ upload ▶ place ▶ commit
 //!   export_version     write ▶ commit ▶ clear
 //!   verify_version     verify
 //!   delete_version     reserve ▶ commit ▶ clear
@@ -23,6 +23,7 @@ mod examine;
 mod export;
 mod import;
 mod publish;
+mod script;
 mod take;
 mod upkeep;
 mod verify;
@@ -33,6 +34,7 @@ pub use examine::{EXAMINE, FinalizeOrder, findings};
 pub use export::ExportInput;
 pub use import::ImportInput;
 pub use publish::PublishInput;
+pub use script::Run;
 pub use take::Makes;
 pub use upkeep::{CheckInput, CollectInput};
 pub use verify::VerifyInput;

@@ -1,24 +1,26 @@
 //! `publish_image`: a template's versions become one bootable disk.
 //!
 //! ```text
-//!   reserve ▶ compose ▶ write ▶ boot ▶ place ▶ commit
-//!      │         │        │       │      └── one rename
+//!   reserve ▶ compose ▶ write ▶ boot ▶ upload ▶ place ▶ commit
+//!      │         │        │       │        │       └── one rename
+//!      │         │        │       │        └── to the platform, as a machine that stays      (only where it takes images)
 //!      │         │        │       └── a machine of the image's own, and what was seen of its guest; gone after
 //!      │         │        └── beside the destination, durable          (only where a path was given)
-//!      │         └── in the repository, for this and the next image; no undo: the sweep lets go of it in time
+//!      │         └── in the repository, for this and the next image: once whole it stays, the sweep lets go of it in time
 //!      └── the image's row, `publishing`
 //! ```
 
+use super::add_version::{TRIES, UNDO_TRIES, since};
 use super::compose::{self, COMPOSE};
 use super::export::{self, ExportInput};
 use super::{OrFail, RESERVE, change};
-use crate::catalog::ImageRow;
+use crate::catalog::{ConnectorRow, ImageRow};
 use crate::composition::Composition;
 use crate::stored::StoredDisk;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shale_api::{BootReport, ImageReport};
+use shale_api::{BootReport, ImageReport, PlatformReport};
 use shale_connector::{Connector, Firmware, MachineSpec, Observed, Origin, Power, Tag};
 use shale_task::{Context, Kind, Outcome, Step, StepError};
 use std::fs::File;
@@ -26,6 +28,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -33,13 +36,19 @@ use uuid::Uuid;
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// How often it is looked at.
 const ROUND: Duration = Duration::from_secs(2);
+/// What is waited for. A guest with a getty shows both signs, Windows the first one only, and that only with OpenSSH Server.
+const WAITING: &str = "Waiting until the guest's SSH port answers or its login prompt is on its serial port. \
+                       Windows shows itself by SSH only.";
+/// What was not seen when the time was over.
+const UNSEEN: &str = "its SSH port did not answer, and no login prompt was on its serial port. \
+                      Windows shows itself by SSH only, where OpenSSH Server is installed";
 /// How much of the end of a serial log is read.
 const TAIL: u64 = 64 << 10;
 
 /// What publishing must know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PublishInput {
-    /// The image; also the tag of the machine that tries whether it boots.
+    /// The image; also the tag of the machine that tries whether it boots, and of the one that it is on a platform.
     pub image_id: Uuid,
     /// The template.
     pub template_id: Uuid,
@@ -55,9 +64,18 @@ pub struct PublishInput {
     pub firmware: Firmware,
     /// On which connector it is tried whether it boots, if it is.
     pub boot: Option<Uuid>,
+    /// To which connector it is sent, if it is.
+    #[serde(default)]
+    pub connector_id: Option<Uuid>,
 }
 
 impl PublishInput {
+    /// The machine that has its disk, on a platform of this kind.
+    fn spec(&self, kind: &str) -> MachineSpec {
+        let disk_size = self.composition.disk_size.next_multiple_of(shale_connector::disk_unit(kind));
+        MachineSpec { name: self.name.clone(), disk_size, firmware: self.firmware }
+    }
+
     /// The file to be written, as an export of the composition.
     fn file(&self) -> Option<ExportInput> {
         Some(ExportInput {
@@ -77,6 +95,7 @@ pub(super) fn kind() -> Kind<World> {
             Box::new(Compose),
             Box::new(Write),
             Box::new(Boot),
+            Box::new(Upload),
             Box::new(Place),
             Box::new(Commit),
         ],
@@ -112,9 +131,9 @@ impl Step<World> for Compose {
         compose::ensure(world, cx, &input.composition).map(Outcome::Done)
     }
 
-    /// Others may use it already; what nobody uses the sweep lets go of.
-    fn undo(&self, _: &World, _: &Context) -> Result<(), StepError> {
-        Ok(())
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: PublishInput = cx.input_as()?;
+        compose::undo(world, &input.composition)
     }
 }
 
@@ -163,6 +182,61 @@ impl Step<World> for Place {
     }
 }
 
+struct Upload;
+
+/// The platform that an image is sent to, and the tag that it has there.
+type Destination = (Arc<dyn Connector>, Tag);
+
+impl Upload {
+    /// `None`: the image is not sent anywhere.
+    fn to(world: &World, input: &PublishInput) -> Result<Option<Destination>, StepError> {
+        let Some(connector) = input.connector_id else { return Ok(None) };
+        let connector = world.connector_by_id(connector).or_fail()?;
+        Ok(Some((connector, Tag::parse(&input.image_id.to_string()).or_fail()?)))
+    }
+}
+
+impl Step<World> for Upload {
+    fn name(&self) -> &'static str {
+        "upload"
+    }
+
+    fn tries(&self) -> u32 {
+        TRIES
+    }
+
+    fn undo_tries(&self) -> u32 {
+        UNDO_TRIES
+    }
+
+    fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
+        let input: PublishInput = cx.input_as()?;
+        let Some((connector, tag)) = Self::to(world, &input)? else { return Ok(Outcome::Done(Value::Null)) };
+        let id = input.composition.id;
+        let disk = world.repository.version(id.into()).or_fail()?;
+        let total = AtomicU64::new(0);
+        let spec = input.spec(connector.kind());
+        let origin = Origin {
+            id: Tag::parse(&id.to_string()).or_fail()?,
+            disk: &StoredDisk(disk.clone()),
+            since: &|other| since(world, &disk, other),
+            total: &|bytes| total.store(bytes, Ordering::Relaxed),
+            serve: world.serve_command(id, spec.disk_size),
+        };
+        let watch = cx.watch_until(|| Some(total.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0));
+        let published = connector.publish(&tag, &spec, &origin, &watch).or_fail()?;
+        Ok(Outcome::Done(json!({ "note": published.how, "place": published.place })))
+    }
+
+    fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
+        let input: PublishInput = cx.input_as()?;
+        match Self::to(world, &input)? {
+            Some((connector, tag)) => connector.remove(&tag).or_fail(),
+            None => Ok(()),
+        }
+    }
+}
+
 struct Boot;
 
 impl Step<World> for Boot {
@@ -201,15 +275,15 @@ impl Trial {
 
     /// The machine reads the composition, and writes elsewhere: the image stays as it is.
     fn start(&self, world: &World, cx: &Context, input: &PublishInput) -> Result<(), StepError> {
-        let Composition { id, disk_size, .. } = input.composition;
+        let id = input.composition.id;
         let disk = StoredDisk(world.repository.version(id.into()).or_fail()?);
-        let spec = MachineSpec { name: input.name.clone(), disk_size, firmware: input.firmware };
+        let spec = input.spec(self.connector.kind());
         let origin = Origin {
             id: Tag::parse(&id.to_string()).or_fail()?,
             disk: &disk,
             since: &|_| None,
             total: &|_| {},
-            serve: world.serve_command(id, disk_size),
+            serve: world.serve_command(id, spec.disk_size),
         };
         self.connector.ensure_disk(&self.tag, &spec, &origin, &cx.watch(None)).or_fail()?;
         self.connector.ensure_machine(&self.tag, &spec).or_fail()?;
@@ -235,9 +309,12 @@ impl Trial {
             }
             if started.elapsed() > LONGEST {
                 let minutes = LONGEST.as_secs() / 60;
-                return Ok(report(false, format!("The guest was not up after {minutes} minutes.{last}")));
+                return Ok(report(
+                    false,
+                    format!("The guest was not up after {minutes} minutes: {UNSEEN}.{last}"),
+                ));
             }
-            cx.note("Waiting until the guest is up.");
+            cx.note(WAITING);
             std::thread::sleep(ROUND);
         }
     }
@@ -303,6 +380,7 @@ impl Step<World> for Commit {
         let mut report: ImageReport = cx.output_as(COMPOSE)?;
         let boot = cx.output(Boot.name()).and_then(|output| output.get("report"));
         report.boot = boot.and_then(|report| serde_json::from_value(report.clone()).ok());
+        report.platform = platform_report(world, cx, &input)?;
         change(world, async |tx| ImageRow::finish(tx, input.image_id, &report).await)?;
         Ok(Outcome::Done(json!({
             "image_id": input.image_id,
@@ -311,12 +389,27 @@ impl Step<World> for Commit {
             "path": input.path,
             "note": report.note,
             "boot": report.boot,
+            "platform": report.platform,
         })))
     }
 
     fn undo(&self, world: &World, cx: &Context) -> Result<(), StepError> {
         Reserve.undo(world, cx)
     }
+}
+
+/// Where the image is on its platform.
+fn platform_report(
+    world: &World,
+    cx: &Context,
+    input: &PublishInput,
+) -> Result<Option<PlatformReport>, StepError> {
+    let Some(id) = input.connector_id else { return Ok(None) };
+    let known = world.wait(async { ConnectorRow::get(&mut world.catalog.read().await?, id).await });
+    let connector_name = known.or_fail()?.map(|row| row.name).unwrap_or_default();
+    let output = cx.output(Upload.name());
+    let told = |field: &str| output.and_then(|output| output[field].as_str()).unwrap_or_default().to_owned();
+    Ok(Some(PlatformReport { connector_name, place: told("place"), text: told("note") }))
 }
 
 #[cfg(test)]

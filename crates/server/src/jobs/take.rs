@@ -1,7 +1,8 @@
-//! What a packaging machine changed becomes a version, in one of three ways.
+//! What a packaging machine changed becomes a version, in one of four ways.
 //!
 //! ```text
-//!   OS layer                      what changed on the disk          over the base version's blocks
+//!   OS layer                      what changed on the disk,         over the base version's blocks
+//!                                 without our tool, or what started a script
 //!   OS layer, platform layer on   the same, without what is the     over the OS version's blocks
 //!                                 platform layer's
 //!   platform or app layer         files and registry that changed   a delta
@@ -9,8 +10,12 @@
 
 use super::OrFail;
 use super::add_version::Bench;
-use crate::catalog::{LayerRow, VersionRow, now};
+use super::import::finished;
+use crate::catalog::LayerRow;
 use crate::composition::Part;
+use crate::error::chain;
+use crate::installed::{Parts, taken_out};
+use crate::starter;
 use crate::stored::{Changed, Differing, Imported, StoredDisk, seen};
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -18,7 +23,7 @@ use serde_json::{Value, json};
 use shale_connector::Changes;
 use shale_disk::{Content, Disk, FileDisk, extents};
 use shale_model::message;
-use shale_store::{NewVersion, Source};
+use shale_store::Source;
 use shale_task::{Context, StepError};
 use shale_volume::capture;
 use shale_volume::without::{States, without};
@@ -34,6 +39,11 @@ pub enum Makes {
     /// A whole disk: the machine ran the OS layer alone.
     #[default]
     Disk,
+    /// A whole disk: the machine ran the OS layer with our tool in its system, or what starts a script; the version has neither.
+    DiskWithoutTools {
+        /// The OS version.
+        against: Uuid,
+    },
     /// A whole disk, without the platform layer that the machine had.
     DiskWithout {
         /// The OS version alone, as a composition of the same size.
@@ -55,7 +65,12 @@ const LISTED: usize = 100;
 pub(super) fn take(world: &World, cx: &Context, bench: &Bench) -> Result<Value, StepError> {
     let Changes { disk, how } = bench.connector.open_changes(&bench.tag, &cx.watch(None)).or_fail()?;
     let mut result = match &bench.input.makes {
+        // So say tasks that were begun when what starts a script was taken out of any disk.
+        Makes::Disk if bench.input.unattended.is_some() => {
+            disk_without_tools(world, cx, bench, disk, bench.input.base_version_id)?
+        }
         Makes::Disk => disk_of(world, cx, bench, disk)?,
+        Makes::DiskWithoutTools { against } => disk_without_tools(world, cx, bench, disk, *against)?,
         Makes::DiskWithout { against, platform } => disk_without(world, cx, bench, disk, *against, platform)?,
         Makes::Delta { against } => delta(world, cx, bench, disk, *against)?,
     };
@@ -75,6 +90,41 @@ fn disk_of(world: &World, cx: &Context, bench: &Bench, changes: Box<dyn Disk>) -
     Ok(result)
 }
 
+fn disk_without_tools(
+    world: &World,
+    cx: &Context,
+    bench: &Bench,
+    changes: Box<dyn Disk>,
+    against: Uuid,
+) -> Result<Value, StepError> {
+    let size = bench.input.disk_size;
+    let changes: Arc<dyn Disk> = Arc::from(changes);
+    let machine = Machine::open(world, bench, changes, against)?;
+    let (program, scratch) = (world.files_program(), world.place.scratch());
+    let (now, touched) = (machine.now.clone(), machine.touched.clone());
+    let by_script = bench.input.unattended.is_some();
+    let taken = match by_script {
+        true => starter::taken_out(&program, now, touched, &scratch),
+        false => {
+            let base = Arc::new(StoredDisk(machine.against.clone()));
+            let base = shale_disk::table::grown(base, size).or_fail()?;
+            taken_out(&program, (now, base), touched, &scratch)
+        }
+    };
+    let (changes, warning) = match taken {
+        Ok(changes) => (changes, None),
+        // What starts a script is left in no version.
+        Err(e) if by_script || e.kind().retry_later() => return Err(e).or_fail(),
+        // Its file system was left so that nothing can be written there: finalizing has said so, and somebody wanted it all the same.
+        Err(e) => (machine.as_it_is(), Some(message::tools_left(&chain(&e)))),
+    };
+    let (source, mask_note) = Changed::new(changes, machine.against, size).or_fail()?;
+    let mut result = save(world, cx, bench, Some(against), &source)?;
+    result["free_space"] = mask_note.into();
+    result["warnings"] = json!(warning.into_iter().collect::<Vec<_>>());
+    Ok(result)
+}
+
 fn disk_without(
     world: &World,
     cx: &Context,
@@ -83,7 +133,7 @@ fn disk_without(
     against: Uuid,
     platform: &Part,
 ) -> Result<Value, StepError> {
-    let machine = Machine::open(world, bench, changes, against)?;
+    let machine = Machine::open(world, bench, Arc::from(changes), against)?;
     let states = States {
         old: Arc::new(StoredDisk(machine.against.clone())),
         composed: machine.began,
@@ -93,6 +143,9 @@ fn disk_without(
     let (program, scratch) = (world.files_program(), world.place.scratch());
     let made =
         without(&program, &states, Some(&machine.touched), &platform, &scratch, &cx.watch(None)).or_fail()?;
+    if bench.input.unattended.is_some() {
+        starter::take_out(&program, &made.changes).or_fail()?;
+    }
     let size = bench.input.disk_size;
     let (source, mask_note) = Changed::new(Box::new(made.changes), machine.against, size).or_fail()?;
     let mut result = save(world, cx, bench, Some(against), &source)?;
@@ -111,7 +164,7 @@ fn delta(
     changes: Box<dyn Disk>,
     against: Uuid,
 ) -> Result<Value, StepError> {
-    let machine = Machine::open(world, bench, changes, against)?;
+    let machine = Machine::open(world, bench, Arc::from(changes), against)?;
     let scratch = world.place.scratch();
     let failed = |e| shale_disk::Error::io(format!("no file can be made in {}", scratch.display()), e);
     let file = tempfile::tempfile_in(&scratch).map_err(failed).or_fail()?;
@@ -136,8 +189,7 @@ fn delta(
 fn exclusions(world: &World, version: Uuid) -> Result<String, StepError> {
     let found: crate::error::Result<_> = world.wait(async {
         let mut tx = world.catalog.read().await?;
-        let Some(version) = VersionRow::get(&mut tx, version).await? else { return Ok(None) };
-        LayerRow::get(&mut tx, version.layer_id).await
+        LayerRow::of_version(&mut tx, version).await
     });
     Ok(found.or_fail()?.map(|layer| layer.exclusions).unwrap_or_default())
 }
@@ -154,16 +206,20 @@ struct Machine {
 }
 
 impl Machine {
-    fn open(world: &World, bench: &Bench, changes: Box<dyn Disk>, against: Uuid) -> Result<Self, StepError> {
+    fn open(world: &World, bench: &Bench, changes: Arc<dyn Disk>, against: Uuid) -> Result<Self, StepError> {
         let base = world.repository.version(bench.input.base_version_id.into()).or_fail()?;
         let against = world.repository.version(against.into()).or_fail()?;
-        let changes: Arc<dyn Disk> = Arc::from(changes);
         let mut touched = data_of(&changes).or_fail()?;
         if let Some(differing) = Differing::new(base.clone(), against.clone()) {
             touched = joined(touched, data_of(&differing).or_fail()?);
         }
         let (now, began) = seen(changes, base, bench.input.disk_size).or_fail()?;
         Ok(Self { began, now, against, touched })
+    }
+
+    /// What differs from what it is compared with.
+    fn as_it_is(&self) -> Box<dyn Disk> {
+        Box::new(Parts::new(self.now.clone(), self.touched.clone()))
     }
 }
 
@@ -201,24 +257,10 @@ fn save(
     source: &dyn Source,
 ) -> Result<Value, StepError> {
     let id = bench.input.version_id;
-    let size = source.size();
-    let new = NewVersion {
-        id: id.into(),
-        parent: parent.map(Into::into),
-        size,
-        created: now(),
-        threads: world.threads,
-    };
-    let saved = world.repository.save(new, source, &cx.watch(Some(size))).or_fail()?;
-    let version = world.repository.version(id.into()).or_fail()?;
-    Ok(json!({
-        "virtual_bytes": version.size(),
-        "logical_bytes": version.info().data,
-        "added_bytes": saved.new_bytes,
-        "digest": saved.digest.to_string(),
-        "firmware": bench.input.firmware,
-        "changed_blocks": saved.new_blocks + saved.known_blocks,
-    }))
+    let saved = world.save(id, parent, source, &cx.watch(Some(source.size()))).or_fail()?;
+    let mut known = finished(world, id, &saved, bench.input.firmware)?;
+    known["changed_blocks"] = (saved.new_blocks + saved.known_blocks).into();
+    Ok(known)
 }
 
 #[cfg(test)]

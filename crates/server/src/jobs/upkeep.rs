@@ -46,7 +46,7 @@ impl Check {
             let mut tx = world.catalog.read().await?;
             let Some(version) = VersionRow::get(&mut tx, id.into()).await? else { return Ok(None) };
             let layer = LayerRow::get(&mut tx, version.layer_id).await?;
-            Ok::<_, crate::error::Error>(layer.map(|layer| format!("{} / {}", layer.name, version.name)))
+            Ok::<_, crate::error::Error>(layer.map(|layer| version.name_in(&layer)))
         });
         found.ok().flatten().unwrap_or_else(|| format!("version {id} (not in the catalog)"))
     }

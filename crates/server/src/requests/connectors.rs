@@ -2,13 +2,13 @@
 
 use super::{Actor, audit, permitted, rule};
 use crate::app::App;
-use crate::catalog::{ConnectorRow, Tx, VersionRow, now};
+use crate::catalog::{ConnectorRow, ImageFilter, ImageRow, Tx, VersionRow, Window, now};
 use crate::error::{Error, Result};
 use crate::secrets::{same_recipient, with_stored};
 use crate::view::Scene;
 use serde_json::{Value, json};
 use shale_api::{Connector, EditConnector, NewConnector, TryConnector};
-use shale_connector::{Observed, Power, Tag};
+use shale_connector::{Power, Tag};
 use uuid::Uuid;
 
 /// Makes a connector configuration.
@@ -44,9 +44,30 @@ fn object(settings: Value) -> Value {
 
 /// Changes a connector configuration. Machines that run keep what they were started with.
 pub async fn edit_connector(app: &App, actor: &Actor, id: Uuid, edit: EditConnector) -> Result<Connector> {
+    let comment = edit.comment.clone();
+    let mut tx = app.world.catalog.read().await?;
+    let old = get(&mut tx, id).await?;
+    let row = edited(app, &old, edit)?;
+    check(app, &mut tx, &row).await?;
+    let there = ours(&mut tx, id).await?;
+    drop(tx);
+    // Platforms take their time: nobody else waits for them.
+    still_there(app, &old, &row, &there).await?;
     let mut tx = app.world.catalog.begin().await?;
-    let mut row = get(&mut tx, id).await?;
-    let old = row.clone();
+    let now = get(&mut tx, id).await?;
+    if (&now.name, &now.settings) != (&old.name, &old.settings) || ours(&mut tx, id).await? != there {
+        let text = "The connector configuration, or what is made with it, changed meanwhile: look at it, and try again.";
+        return Err(Error::not_allowed(text));
+    }
+    check(app, &mut tx, &row).await?;
+    row.update(&mut tx).await?;
+    audit(&mut tx, actor, "edit_connector", ("connector", id, &row.name), &comment).await?;
+    finish(app, tx, row).await
+}
+
+/// What it is with the changes.
+fn edited(app: &App, old: &ConnectorRow, edit: EditConnector) -> Result<ConnectorRow> {
+    let mut row = old.clone();
     if let Some(name) = edit.name {
         row.name = name;
     }
@@ -60,18 +81,12 @@ pub async fn edit_connector(app: &App, actor: &Actor, id: Uuid, edit: EditConnec
                 value => drop(settings.insert(key, value)),
             }
         }
-        row.settings = app.world.secrets.seal(id, &row.kind, row.settings)?;
+        row.settings = app.world.secrets.seal(row.id, &row.kind, row.settings)?;
         same_recipient(&row.kind, &row.settings, &old.settings)?;
     } else if edit.settings.is_some() {
         return Err(Error::field("/settings", "Settings are a JSON object."));
     }
-    check(app, &mut tx, &row).await?;
-    let machines = VersionRow::with_machine(&mut tx).await?;
-    let machines = machines.into_iter().filter(|version| version.connector_id == Some(id));
-    still_there(app, &old, &row, machines.map(|version| version.id).collect()).await?;
-    row.update(&mut tx).await?;
-    audit(&mut tx, actor, "edit_connector", ("connector", id, &row.name), &edit.comment).await?;
-    finish(app, tx, row).await
+    Ok(row)
 }
 
 /// Deletes a connector configuration that nothing uses.
@@ -108,37 +123,74 @@ pub async fn unsaved_connector(app: &App, wanted: TryConnector) -> Result<Connec
     Ok(ConnectorRow { id, name, kind: wanted.kind, settings, created_at: at.clone(), updated_at: at })
 }
 
-/// Refuses settings by which machines would be lost: another pool, another host.
-async fn still_there(app: &App, old: &ConnectorRow, new: &ConnectorRow, machines: Vec<Uuid>) -> Result<()> {
-    if old.settings == new.settings || machines.is_empty() {
+/// What we have on the platform of a connector, each with what to do before it can be forgotten: machines, and images that are
+/// published there or are about to be.
+async fn ours(tx: &mut Tx, connector: Uuid) -> Result<Vec<(Uuid, String)>> {
+    let machines = VersionRow::with_machine(tx).await?;
+    let machines = machines.into_iter().filter(|version| version.connector_id == Some(connector));
+    let machine = |version: VersionRow| {
+        let name = version.machine_name.unwrap_or_default();
+        (version.id, format!("the packaging machine '{name}': finalize or cancel its version first"))
+    };
+    let all = Window { after: None, limit: i64::MAX };
+    let images = ImageRow::list(tx, &ImageFilter::default(), &all).await?;
+    let images = images.into_iter().filter(|image| image.connector_id == Some(connector));
+    let image = |image: ImageRow| {
+        (image.id, format!("the layered image '{}': delete it first, or keep its machine there", image.name))
+    };
+    Ok(machines.map(machine).chain(images.map(image)).collect())
+}
+
+/// Refuses settings by which something of ours would be lost: another pool, another host.
+async fn still_there(
+    app: &App,
+    old: &ConnectorRow,
+    new: &ConnectorRow,
+    ours: &[(Uuid, String)],
+) -> Result<()> {
+    if old.settings == new.settings || ours.is_empty() {
         return Ok(());
     }
-    let (world, old, new) = (app.world.clone(), old.clone(), new.clone());
+    let (world, old, new, ours) = (app.world.clone(), old.clone(), new.clone(), ours.to_vec());
     let looked = tokio::task::spawn_blocking(move || {
         let before = world.connector(&old)?;
         let trial = world.place.trial()?;
         // On this host, a connector's folder is where its machines are.
         let folder = if new.kind == "local" { world.place.connector(new.id) } else { trial.0.clone() };
+        shale_connector::lend_owner(&new.kind, &world.place.connector(new.id), &folder)
+            .map_err(|e| Error::internal("the new settings cannot be tried").because(e))?;
         let after = world.open_connector(&new, &folder)?;
-        let is_gone = |id: &Uuid| {
-            let Ok(tag) = Tag::parse(&id.to_string()) else { return false };
-            let there =
-                |seen: shale_connector::Result<Observed>| seen.map(|seen| seen.power != Power::Absent);
-            // Where one of them does not answer, nothing is known.
-            matches!((there(before.observe(&tag)), there(after.observe(&tag))), (Ok(true), Ok(false)))
-        };
-        let lost = machines.iter().any(is_gone);
+        let lost = lost(before.as_ref(), after.as_ref(), ours);
         after.disconnect();
-        Ok::<bool, Error>(lost)
+        Ok::<_, Error>(lost)
     });
     match looked.await.map_err(|e| Error::internal("looking for machines failed").because(e))?? {
-        false => Ok(()),
-        true => {
-            let text = "With these settings, packaging machines of this connector could not be found any more: finalize \
-                        or cancel their versions first, or make another connector.";
-            Err(Error::not_allowed(text))
+        None => Ok(()),
+        Some(what) => Err(Error::not_allowed(format!(
+            "With these settings, what this connector has could not be found any more, such as {what}, or make another \
+             connector."
+        ))),
+    }
+}
+
+/// The first of `ours` that is on the platform before and not after. Once one of them does not answer, nothing is known.
+fn lost(
+    before: &dyn shale_connector::Connector,
+    after: &dyn shale_connector::Connector,
+    ours: Vec<(Uuid, String)>,
+) -> Option<String> {
+    for (id, what) in ours {
+        let tag = Tag::parse(&id.to_string()).ok()?;
+        if has(before, &tag).ok()? && !has(after, &tag).ok()? {
+            return Some(what);
         }
     }
+    None
+}
+
+/// Whether a platform has something with this tag, whole or half made.
+fn has(platform: &dyn shale_connector::Connector, tag: &Tag) -> shale_connector::Result<bool> {
+    Ok(platform.observe(tag)?.power != Power::Absent || platform.inventory()?.contains(tag))
 }
 
 async fn get(tx: &mut Tx, id: Uuid) -> Result<ConnectorRow> {

@@ -1,13 +1,14 @@
 //! Making, changing and deleting layers.
 
-use super::packaging::Wanted;
+use super::packaging::{Wanted, stamp};
+use super::retention::keepable;
 use super::uploads::usable;
-use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
+use super::{Actor, NewTask, asked_for, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
 use crate::catalog::{LayerRow, TaskRow, Tx, UploadRow, VersionRow, now};
 use crate::error::{Error, Result};
 use crate::jobs::{DeleteLayerInput, Doomed, ImportInput, reserved};
-use crate::view::{self, Scene};
+use crate::view::Scene;
 use shale_api::{EditLayer, ImportSource, Layer, LayerCreated, LayerKind, NewLayer, Task, VersionState};
 use shale_model::{VersionEvent, message};
 use shale_volume::exclude::{Exclusions, Family};
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 /// Creates a layer: an OS layer from a disk, a platform or app layer in a packaging machine.
 pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<LayerCreated> {
+    let tools = stamp(app).await?;
     let mut tx = app.world.catalog.begin().await?;
     if let Some(task) = repeated(&mut tx, &new).await? {
         drop(tx);
@@ -24,7 +26,7 @@ pub async fn create_layer(app: &App, actor: &Actor, new: NewLayer) -> Result<Lay
     names(&mut tx, &new).await?;
     let (task, upload) = match new.kind {
         LayerKind::Os => import(app, &mut tx, actor, &new).await?,
-        LayerKind::Platform | LayerKind::App => (package(&mut tx, actor, &new).await?, None),
+        LayerKind::Platform | LayerKind::App => (package(&mut tx, actor, &new, tools).await?, None),
     };
     audit(&mut tx, actor, "create_layer", ("layer", new.id, &new.name), &new.comment).await?;
     tx.commit().await?;
@@ -96,7 +98,7 @@ async fn import(app: &App, tx: &mut Tx, actor: &Actor, new: &NewLayer) -> Result
 }
 
 /// The task that makes a platform or app layer in a packaging machine.
-async fn package(tx: &mut Tx, actor: &Actor, new: &NewLayer) -> Result<TaskRow> {
+async fn package(tx: &mut Tx, actor: &Actor, new: &NewLayer, tools: Option<String>) -> Result<TaskRow> {
     let Some(packaging) = &new.packaging else {
         let text =
             "A platform or app layer is made in a packaging machine: say where, and on which OS version.";
@@ -120,6 +122,8 @@ async fn package(tx: &mut Tx, actor: &Actor, new: &NewLayer) -> Result<TaskRow> 
         connector_id: packaging.connector_id,
         gib: packaging.max_layer_size_gib,
         disk: &packaging.packaging_disk,
+        script: None,
+        tools,
     };
     let (version, input) = wanted.prepared(tx).await?;
     layer.insert(tx).await?;
@@ -154,6 +158,7 @@ fn layer_row(new: &NewLayer, os_layer_id: Option<Uuid>) -> LayerRow {
         description: new.description.clone(),
         os_layer_id,
         exclusions: new.exclusions.clone(),
+        retention: None,
         created_at: at.clone(),
         updated_at: at,
     }
@@ -201,12 +206,7 @@ async fn created(app: &App, layer: Uuid, task: TaskRow) -> Result<LayerCreated> 
     let row = LayerRow::get(&mut tx, layer).await?.ok_or_else(|| Error::not_found("layer", layer))?;
     let layer = scene.layer(&mut tx, row).await?;
     drop(tx);
-    let task = if task.ending.is_none() {
-        launched(app, task).await?
-    } else {
-        let mut tx = app.world.catalog.read().await?;
-        view::task(app, &mut tx, task).await?
-    };
+    let task = asked_for(app, task).await?;
     Ok(LayerCreated { layer, task })
 }
 
@@ -228,7 +228,7 @@ fn is_block_device(found: &std::fs::Metadata) -> bool {
     found.file_type().is_block_device()
 }
 
-/// Changes a layer's name or description.
+/// Changes a layer's name, description, exclusions or retention.
 pub async fn edit_layer(app: &App, actor: &Actor, id: Uuid, edit: EditLayer) -> Result<Layer> {
     let mut tx = app.world.catalog.begin().await?;
     let mut row = LayerRow::get(&mut tx, id).await?.ok_or_else(|| Error::not_found("layer", id))?;
@@ -244,6 +244,10 @@ pub async fn edit_layer(app: &App, actor: &Actor, id: Uuid, edit: EditLayer) -> 
     if let Some(text) = edit.exclusions {
         exclusions(row.kind, &text)?;
         row.exclusions = text;
+    }
+    if let Some(rule) = edit.retention {
+        row.retention = Some(rule).filter(|rule| rule.keep > 0);
+        row.retention.map_or(Ok(()), |rule| keepable("/retention/keep", rule.keep))?;
     }
     row.update(&mut tx).await?;
     audit(&mut tx, actor, "edit_layer", ("layer", id, &row.name), &edit.comment).await?;

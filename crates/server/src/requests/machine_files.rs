@@ -14,15 +14,18 @@ use crate::app::App;
 use crate::catalog::{ConnectorRow, UploadRow, VersionRow};
 use crate::cd::{self, Source};
 use crate::error::{Error, Result};
+use crate::kit;
 use crate::place::write_secret;
 use crate::tools::Tools;
 use crate::view::Scene;
 use serde::{Deserialize, Serialize};
 use shale_api::{Machine, MachineFile, MachineFiles};
 use shale_connector::{Connector, Tag};
+use shale_disk::Watch;
 use shale_model::{MachineFacts, Power};
 use std::collections::HashSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -96,7 +99,8 @@ pub async fn put_machine_files(app: &App, actor: &Actor, id: Uuid, wanted: Machi
     let given = tokio::task::spawn_blocking(move || {
         let connector = world.connector(&row)?;
         let tag = Tag::parse(&id.to_string()).map_err(refused)?;
-        give(connector.as_ref(), &tag, &folder, &files, &world.tools)
+        let go_on = |_| ControlFlow::Continue(());
+        give(connector.as_ref(), &tag, &folder, &files, &world.tools, &go_on)
     });
     given.await.map_err(|e| Error::internal("making a CD failed").because(e))??;
     used_up(app, actor, &version, &name, &wanted).await
@@ -160,18 +164,35 @@ pub fn give_tools(
     tag: &Tag,
     folder: &Path,
     tools: &Tools,
+    watch: Watch,
 ) -> Result<Option<String>> {
     // A CD that is there has the tools, and maybe what somebody attached since.
     if tools.folder().is_none() || folder.join("files.json").exists() {
         return Ok(None);
     }
-    match give(connector, tag, folder, &[], tools) {
+    match give(connector, tag, folder, &[], tools, watch) {
         Err(e) if e.code == shale_api::Code::Unsupported => {
             let _ = fs::remove_dir_all(folder);
             Ok(Some("The platform has no CD for it: copy Shutdown For Finalize into the machine.".to_owned()))
         }
         other => other.map(|()| None),
     }
+}
+
+/// Gives a machine that was just made the CD with the tools, and with the script and files in the folder `kit` beside the folder of the
+/// CD.
+pub fn give_kit(
+    connector: &dyn Connector,
+    tag: &Tag,
+    (folder, kit): (&Path, &Path),
+    tools: &Tools,
+    watch: Watch,
+) -> Result<()> {
+    if folder.join("files.json").exists() {
+        return Ok(());
+    }
+    let files: Vec<_> = kit::sources(kit)?.into_iter().map(|file| (Uuid::now_v7(), file)).collect();
+    give(connector, tag, folder, &files, tools, watch)
 }
 
 /// Makes the CD and has the connector put it in. What was there stays when that fails.
@@ -181,10 +202,11 @@ fn give(
     folder: &Path,
     files: &[(Uuid, Source)],
     tools: &Tools,
+    watch: Watch,
 ) -> Result<()> {
     let tools = tools.on_cd();
     if files.is_empty() && tools.is_empty() {
-        connector.set_cd(tag, None).map_err(refused)?;
+        connector.set_cd(tag, None, watch).map_err(refused)?;
         let _ = fs::remove_dir_all(folder);
         return Ok(());
     }
@@ -201,7 +223,7 @@ fn give(
     let sources: Vec<&Source> = files.iter().map(|(_, source)| source).chain(&tools).collect();
     let put_in = cd::write(&new, &sources)
         .map_err(cannot)
-        .and_then(|offsets| connector.set_cd(tag, Some(&new)).map_err(refused).map(|()| offsets));
+        .and_then(|offsets| connector.set_cd(tag, Some(&new), watch).map_err(refused).map(|()| offsets));
     let offsets = put_in.inspect_err(|_| drop(fs::remove_file(&new)))?;
     fs::rename(&new, folder.join("cd.iso")).map_err(cannot)?;
     let on_cd = files.iter().zip(offsets).map(|((id, source), offset)| OnCd {

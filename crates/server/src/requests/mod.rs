@@ -16,10 +16,13 @@ mod layers;
 mod machine_files;
 mod packaging;
 mod repository;
+mod retention;
+mod schedules;
 mod sessions;
 mod tasks;
 mod templates;
 mod tokens;
+mod unattended;
 mod uploads;
 mod users;
 mod versions;
@@ -29,12 +32,17 @@ pub use checks::check_machine;
 pub use connectors::{create_connector, delete_connector, edit_connector, unsaved_connector};
 pub use images::{delete_image, publish_image};
 pub use layers::{create_layer, delete_layer, edit_layer};
-pub use machine_files::{give_tools, machine_files, put_machine_files};
+pub use machine_files::{give_kit, give_tools, machine_files, put_machine_files};
 pub use repository::{check_repository, collect_garbage};
+pub use retention::{delete_old, keep_retention, prune_versions};
+pub use schedules::{
+    create_schedule, delete_schedule, edit_schedule, run_due, run_schedule, run_schedules, seen as schedule,
+};
 pub use sessions::{Opened, actor_of, change_password, set_up, sign_in, sign_out};
 pub use tasks::{cancel_task, retry_task};
 pub use templates::{clone_template, create_template, delete_template, edit_template, plan, update_template};
 pub use tokens::{create_token, delete_token};
+pub use unattended::task_output;
 pub use uploads::{append_upload, clear_uploads, create_upload, delete_upload};
 pub use users::{create_user, delete_user, edit_user};
 pub use versions::{
@@ -65,6 +73,8 @@ pub struct Actor {
 /// How somebody showed who they are.
 #[derive(Clone, Debug)]
 pub enum Identity {
+    /// It is the server itself: a schedule of somebody's, a layer's retention.
+    Server,
     /// They have access to this host's files: the socket, or the token in the data directory.
     Host,
     /// A user, by a cookie.
@@ -138,6 +148,15 @@ fn json(value: &impl serde::Serialize) -> Result<Value> {
 async fn launched(app: &App, task: TaskRow) -> Result<shale_api::Task> {
     app.engine.launch(task.clone());
     app.engine.changed(&task);
+    let mut tx = app.world.catalog.read().await?;
+    view::task(app, &mut tx, task).await
+}
+
+/// The view of a task that a request asked for: launched now, or made by the same request before and over.
+async fn asked_for(app: &App, task: TaskRow) -> Result<shale_api::Task> {
+    if task.ending.is_none() {
+        return launched(app, task).await;
+    }
     let mut tx = app.world.catalog.read().await?;
     view::task(app, &mut tx, task).await
 }

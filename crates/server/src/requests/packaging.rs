@@ -11,13 +11,14 @@
 //! App layers lie in the order in which they were created, the newest on top; the platform layer is above all of them.
 
 use super::rule;
+use crate::app::App;
 use crate::catalog::{ConnectorRow, LayerRow, Tx, VersionRow, now};
 use crate::composition::{Composition, Part};
 use crate::error::{Error, Result};
 use crate::jobs::{AddVersionInput, Makes};
 use shale_api::{LayerKind, PackagingDisk, VersionState};
-use shale_connector::Firmware;
 use shale_model::{Civil, MachineName};
+use shale_volume::exclude::Family;
 use uuid::Uuid;
 
 /// A version that is to be made in a packaging machine.
@@ -44,6 +45,10 @@ pub(super) struct Wanted<'a> {
     pub gib: Option<u32>,
     /// The packaging disk.
     pub disk: &'a PackagingDisk,
+    /// Of which systems the script is that does the work, if one does.
+    pub script: Option<Family>,
+    /// The stamp of the tools that are put into its system, if there are any.
+    pub tools: Option<String>,
 }
 
 /// A version and its layer.
@@ -54,7 +59,7 @@ struct Member {
 
 impl Member {
     fn name(&self) -> String {
-        format!("{} / {}", self.layer.name, self.version.name)
+        self.version.name_in(&self.layer)
     }
 }
 
@@ -94,10 +99,11 @@ impl Wanted<'_> {
             connector_id: connector.id,
             machine_name: version.machine_name.clone().unwrap_or_default(),
             disk_size: size,
-            firmware: if version.firmware == "uefi" { Firmware::Uefi } else { Firmware::Bios },
+            firmware: version.starts_by(),
             compositions: Vec::new(),
             makes: Makes::Disk,
             new_layer: self.new_layer.then_some(self.layer.id),
+            unattended: None,
         };
         self.compose(&parts, &mut input)?;
         Ok((version, input))
@@ -209,7 +215,7 @@ impl Wanted<'_> {
             wanted.extend(&member.version.prerequisites);
             found.push(member);
         }
-        found.sort_by(|a, b| age(&a.layer).cmp(&age(&b.layer)));
+        found.sort_by(|a, b| a.layer.age().cmp(&b.layer.age()));
         Ok(found)
     }
 
@@ -244,12 +250,23 @@ impl Wanted<'_> {
         let size = input.disk_size;
         let composition = |apps: Vec<(&VersionRow, String)>, top: Option<(&VersionRow, String)>| {
             let layers: Vec<_> = apps.into_iter().chain(top).collect();
-            Composition::new(&parts.os, &layers, size, false)
+            Composition::new(&parts.os, &layers, size)
         };
         let apps = || parts.apps.iter().map(|member| (&member.version, member.name())).collect::<Vec<_>>();
         let platform = parts.platform.as_ref().map(|member| (&member.version, member.name()));
-        let own = self.base.map(|base| (base, format!("{} / {}", self.layer.name, base.name)));
+        let own = self.base.map(|base| (base, base.name_in(self.layer)));
         let (machine, against) = match self.layer.kind {
+            LayerKind::Os if platform.is_none() => {
+                if self.script.is_some() {
+                    let machine = self.to_start_from(composition(Vec::new(), None)?);
+                    input.base_version_id = machine.id;
+                    input.makes = Makes::DiskWithoutTools { against: parts.os.id };
+                    input.compositions.push(machine);
+                } else {
+                    self.compose_bare(&parts.os, input)?;
+                }
+                return Ok(());
+            }
             LayerKind::Os => {
                 let Some((version, name)) = platform else { return Ok(()) };
                 let part = Part { version_id: version.id, name: name.clone() };
@@ -259,12 +276,14 @@ impl Wanted<'_> {
             }
             LayerKind::Platform => (composition(apps(), own)?, composition(apps(), None)?),
             LayerKind::App => {
-                let below = parts.apps.iter().filter(|other| age(&other.layer) < age(self.layer)).count();
+                let below = parts.apps.iter().filter(|other| other.layer.age() < self.layer.age()).count();
                 let mut all = apps();
                 all.splice(below..below, own);
                 (composition(all, platform.clone())?, composition(apps(), platform)?)
             }
         };
+        let machine = self.to_start_from(machine);
+        let against = if self.layer.kind == LayerKind::Os { against } else { self.tooled(against) };
         if self.layer.kind != LayerKind::Os {
             input.makes = Makes::Delta { against: against.id };
         }
@@ -277,9 +296,44 @@ impl Wanted<'_> {
     }
 }
 
-/// What app layers are ordered by.
-pub(super) fn age(layer: &LayerRow) -> (&str, Uuid) {
-    (&layer.created_at, layer.id)
+impl Wanted<'_> {
+    /// The same disk, as a machine starts from it: with what runs a script, or with the tools.
+    fn to_start_from(&self, disk: Composition) -> Composition {
+        match self.script {
+            Some(family) => disk.with_starter(family, self.tools.as_deref().unwrap_or_default()),
+            None => self.tooled(disk),
+        }
+    }
+
+    /// The same disk with the tools in its system. What a delta is made against has them, too: nothing of them differs.
+    fn tooled(&self, disk: Composition) -> Composition {
+        match &self.tools {
+            // Where a script does the work, what starts it brings the tool.
+            Some(stamp) if self.script.is_none() => disk.with_tools(stamp),
+            _ => disk,
+        }
+    }
+
+    /// An OS version as it is, with the tools.
+    fn compose_bare(&self, os: &VersionRow, input: &mut AddVersionInput) -> Result<()> {
+        if self.tools.is_some() {
+            let machine = self.tooled(Composition::new(os, &[], os.virtual_bytes)?);
+            input.base_version_id = machine.id;
+            input.makes = Makes::DiskWithoutTools { against: os.id };
+            input.compositions.push(machine);
+        }
+        Ok(())
+    }
+}
+
+/// The stamp of the server's tools: all of them are read, so that it is asked for before a transaction begins.
+pub(super) async fn stamp(app: &App) -> Result<Option<String>> {
+    let cannot = |e| {
+        Error::unavailable("Shutdown For Finalize, beside the server's program, cannot be read.").because(e)
+    };
+    let world = app.world.clone();
+    let stamp = tokio::task::spawn_blocking(move || world.tools.stamp()).await;
+    stamp.map_err(|e| Error::internal("reading the tools failed").because(e))?.map_err(cannot)
 }
 
 fn civil_now() -> Civil {

@@ -1,5 +1,6 @@
 //! Making, changing and deleting image templates, and telling what publishing one would come to.
 
+use super::packaging::stamp;
 use super::{Actor, audit, permitted, rule};
 use crate::app::App;
 use crate::catalog::{ConnectorRow, TaskRow, TemplateRow, Tx, now};
@@ -125,11 +126,12 @@ pub async fn delete_template(app: &App, actor: &Actor, id: Uuid, comment: &str) 
 /// What publishing a template would come to: the paths that fit `search`, from behind the path `after` on, `limit` of them
 /// and the one that follows.
 pub async fn plan(app: &App, id: Uuid, search: String, after: String, limit: usize) -> Result<Plan> {
+    let stamp = stamp(app).await?;
     let mut tx = app.world.catalog.read().await?;
     let row = get(&mut tx, id).await?;
     let whole = Whole::read(&mut tx, row).await?;
     permitted(&whole.facts().actions(), "publish")?;
-    let wanted = whole.composition()?;
+    let wanted = whole.composition(stamp.as_deref())?;
     drop(tx);
     let world = app.world.clone();
     let made = tokio::task::spawn_blocking(move || {
@@ -248,7 +250,7 @@ async fn checked(tx: &mut Tx, mut row: TemplateRow, disk: Option<TemplateDisk>) 
 
 async fn view(tx: &mut Tx, row: TemplateRow) -> Result<Template> {
     let open = TaskRow::open(tx).await?;
-    Whole::read(tx, row).await?.view(tx, &open).await
+    Ok(Whole::read(tx, row).await?.view(&open))
 }
 
 async fn finish(app: &App, mut tx: Tx, row: TemplateRow) -> Result<Template> {

@@ -3,7 +3,7 @@
 use super::{Actor, audit, rule};
 use crate::access::{digest, new_token};
 use crate::app::App;
-use crate::catalog::{TokenRow, now};
+use crate::catalog::{TokenRow, moment, now};
 use crate::error::{Error, Result};
 use crate::view;
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +49,7 @@ fn expiry(text: &str) -> Result<String> {
     match now.checked_add(LONGEST) {
         _ if at <= now => Err(wrong("This is in the past: choose a time to come.")),
         Ok(latest) if at > latest => Err(wrong("A token lasts at most 366 days: choose an earlier time.")),
-        _ => Ok(format!("{at:.3}")),
+        _ => Ok(moment(at)),
     }
 }
 

@@ -6,9 +6,9 @@
 //!                                 └ a connection that breaks leaves what has come; nothing for 48 hours: gone
 //! ```
 
-use super::{Actor, audit, permitted, rule};
+use super::{Actor, audit, permitted, rule, schedules, unattended};
 use crate::app::App;
-use crate::catalog::{Tx, UploadRow, VersionRow, now};
+use crate::catalog::{Tx, UploadRow, VersionRow, moment, now};
 use crate::error::{Error, Result, chain};
 use crate::view;
 use axum::body::Body;
@@ -221,8 +221,8 @@ pub(super) async fn usable(app: &App, tx: &mut Tx, id: Uuid, pointer: &str) -> R
     Ok(app.world.place.upload(id))
 }
 
-/// Deletes uploads that get nothing any more, files that belong to none, and CDs of machines that are no more, until the
-/// server ends.
+/// Deletes uploads that get nothing any more, files that belong to none, CDs of machines that are no more, and what unattended
+/// runs left, until the server ends.
 pub async fn clear_uploads(app: App) {
     loop {
         if let Err(error) = clear(&app).await {
@@ -235,8 +235,12 @@ pub async fn clear_uploads(app: App) {
 async fn clear(app: &App) -> Result<()> {
     // Listed before the rows are read: a new one has its file before its row, and both in one transaction.
     let files: Vec<_> = fs::read_dir(app.world.place.uploads()).into_iter().flatten().flatten().collect();
+    let runs: Vec<_> = fs::read_dir(app.world.place.runs()).into_iter().flatten().flatten().collect();
+    let kept: Vec<_> = fs::read_dir(app.world.place.schedules()).into_iter().flatten().flatten().collect();
     let mut tx = app.world.catalog.begin().await?;
-    let oldest = format!("{:.3}", Timestamp::now() - KEPT);
+    unattended::clear(app, &mut tx, runs).await?;
+    schedules::clear(&mut tx, kept).await?;
+    let oldest = moment(Timestamp::now() - KEPT);
     let rows = UploadRow::list(&mut tx).await?;
     let (old, kept): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|row| row.updated_at < oldest && row.task_id.is_none());

@@ -1,12 +1,16 @@
 //! Adding, finalizing, changing, checking, exporting and deleting versions; commanding their machines.
 
-use super::packaging::Wanted;
-use super::{Actor, NewTask, audit, json, launched, layer_free, permitted, rule, server_file_of};
+use super::packaging::{Wanted, stamp};
+use super::unattended;
+use super::{Actor, NewTask, asked_for, audit, json, launched, layer_free, permitted, rule, server_file_of};
 use crate::app::App;
 use crate::catalog::{ConnectorRow, LayerRow, TaskRow, Tx, VersionMark, VersionRow, Window};
 use crate::error::{Error, Result};
 use crate::jobs::{DeleteVersionInput, Doomed, ExportInput, FINALIZE, FinalizeOrder, VerifyInput, reserved};
+use crate::kit::Attached;
+use crate::starter::family_of;
 use crate::view::{self, Scene};
+use serde_json::Value;
 use shale_api::{
     AddVersion, EditVersion, ExportVersion, FinalizeVersion, Machine, Task, Version, VersionCreated,
     VersionState,
@@ -19,8 +23,32 @@ use uuid::Uuid;
 
 /// Adds a version to a layer: makes its packaging machine and waits for a person.
 pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion) -> Result<VersionCreated> {
+    add_version_with(app, actor, layer, new, None).await
+}
+
+/// What a schedule adds to a version that it asks for.
+pub(super) struct Scheduled {
+    /// What was asked for, in place of all that the schedule says: a repetition asks for the same.
+    pub request: Value,
+    /// Files that lie beside the script, besides the uploads that it names.
+    pub files: Vec<Attached>,
+}
+
+/// The same, by a schedule or by none.
+pub(super) async fn add_version_with(
+    app: &App,
+    actor: &Actor,
+    layer: Uuid,
+    new: AddVersion,
+    schedule: Option<Scheduled>,
+) -> Result<VersionCreated> {
+    let (request, kept) = match schedule {
+        Some(schedule) => (schedule.request, schedule.files),
+        None => (json(&new)?, Vec::new()),
+    };
+    let (tools, prepared) = (stamp(app).await?, unattended::prepare(app, &new, kept).await?);
     let mut tx = app.world.catalog.begin().await?;
-    if let Some(task) = repeated(&mut tx, layer, &new).await? {
+    if let Some(task) = repeated(&mut tx, layer, (new.id, &request)).await? {
         drop(tx);
         return created(app, new.id, task).await;
     }
@@ -48,8 +76,11 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
         connector_id: new.connector_id,
         gib: new.max_layer_size_gib,
         disk: &new.packaging_disk,
+        script: new.unattended.as_ref().map(|unattended| family_of(&unattended.script.name)),
+        tools,
     };
-    let (version, input) = wanted.prepared(&mut tx).await?;
+    let (version, mut input) = wanted.prepared(&mut tx).await?;
+    input.unattended = unattended::put(app, &mut tx, &new, prepared).await?;
     version.insert(&mut tx).await?;
     let task = NewTask {
         kind: "add_version",
@@ -57,14 +88,17 @@ pub async fn add_version(app: &App, actor: &Actor, layer: Uuid, new: AddVersion)
         layer_id: Some(layer),
         version_id: Some(new.id),
         input: json(&input)?,
-        request: json(&new)?,
+        request,
         actor,
         comment: &new.comment,
     };
     let task = task.insert(&mut tx, &reserved()).await?;
-    let name = format!("{} / {}", row.name, new.name);
+    let name = version.name_in(&row);
     audit(&mut tx, actor, "add_version", ("version", new.id, &name), &new.comment).await?;
     tx.commit().await?;
+    if let Some(unattended) = &new.unattended {
+        unattended::forget(app, &unattended.upload_ids);
+    }
     created(app, new.id, task).await
 }
 
@@ -86,22 +120,18 @@ fn base_of<'a>(new: &AddVersion, versions: &'a [VersionRow]) -> Result<&'a Versi
 
 /// The task of the same request, when that was made before. Looked for in the transaction that would make it: of
 /// two that come at once, the second finds the first's.
-async fn repeated(tx: &mut Tx, layer: Uuid, new: &AddVersion) -> Result<Option<TaskRow>> {
-    let Some(version) = VersionRow::get(tx, new.id).await? else { return Ok(None) };
-    match TaskRow::that_made(tx, new.id).await? {
-        Some(task) if version.layer_id == layer && task.request == json(new)? => Ok(Some(task)),
-        _ => Err(Error::exists(format!("The id {} belongs to another version.", new.id))),
+async fn repeated(tx: &mut Tx, layer: Uuid, (id, request): (Uuid, &Value)) -> Result<Option<TaskRow>> {
+    let Some(version) = VersionRow::get(tx, id).await? else { return Ok(None) };
+    match TaskRow::that_made(tx, id).await? {
+        Some(task) if version.layer_id == layer && task.request == *request => Ok(Some(task)),
+        _ => Err(Error::exists(format!("The id {id} belongs to another version."))),
     }
 }
 
-async fn created(app: &App, id: Uuid, task: TaskRow) -> Result<VersionCreated> {
+/// A version that was asked for, and the task that makes it.
+pub(super) async fn created(app: &App, id: Uuid, task: TaskRow) -> Result<VersionCreated> {
     let version = get(app, id).await?;
-    let task = if task.ending.is_none() {
-        launched(app, task).await?
-    } else {
-        let mut tx = app.world.catalog.read().await?;
-        view::task(app, &mut tx, task).await?
-    };
+    let task = asked_for(app, task).await?;
     Ok(VersionCreated { version, task })
 }
 
@@ -148,7 +178,7 @@ pub async fn finalize(app: &App, actor: &Actor, id: Uuid, wanted: FinalizeVersio
         .await
         .map_err(|e| Error::internal("finalize failed to start").because(e))??;
     let mut tx = app.world.catalog.begin().await?;
-    let name = format!("{} / {}", layer.name, version.name);
+    let name = version.name_in(&layer);
     audit(&mut tx, actor, action, ("version", id, &name), &comment).await?;
     tx.commit().await?;
     let mut tx = app.world.catalog.read().await?;
@@ -173,7 +203,7 @@ pub async fn edit_version(app: &App, actor: &Actor, id: Uuid, edit: EditVersion)
         version.description = description;
     }
     version.update(&mut tx).await?;
-    let name = format!("{} / {}", layer.name, version.name);
+    let name = version.name_in(&layer);
     audit(&mut tx, actor, "edit_version", ("version", id, &name), &edit.comment).await?;
     tx.commit().await?;
     app.feed.publish("version", id, false);
@@ -199,7 +229,7 @@ pub async fn delete_version(app: &App, actor: &Actor, id: Uuid, comment: &str) -
         comment,
     };
     let task = task.insert(&mut tx, &reserved()).await?;
-    let name = format!("{} / {}", layer.name, version.name);
+    let name = version.name_in(&layer);
     audit(&mut tx, actor, "delete_version", ("version", id, &name), comment).await?;
     tx.commit().await?;
     launched(app, task).await
@@ -223,7 +253,7 @@ pub async fn verify_version(app: &App, actor: &Actor, id: Uuid, comment: &str) -
         comment,
     };
     let task = task.insert(&mut tx, &[]).await?;
-    let name = format!("{} / {}", layer.name, version.name);
+    let name = version.name_in(&layer);
     audit(&mut tx, actor, "verify_version", ("version", id, &name), comment).await?;
     tx.commit().await?;
     launched(app, task).await
@@ -253,7 +283,7 @@ pub async fn export_version(app: &App, actor: &Actor, id: Uuid, order: ExportVer
         comment: "",
     };
     let task = task.insert(&mut tx, &[]).await?;
-    let name = format!("{} / {}", layer.name, version.name);
+    let name = version.name_in(&layer);
     audit(&mut tx, actor, "export_version", ("version", id, &name), &order.path).await?;
     tx.commit().await?;
     launched(app, task).await

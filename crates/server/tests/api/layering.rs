@@ -34,6 +34,7 @@ impl Layers {
             name: name.into(),
             os_layer_id: Some(os),
             exclusions: String::new(),
+            retention: None,
             description: String::new(),
             created_at: at.clone(),
             updated_at: at,

@@ -51,7 +51,7 @@ async fn ask(service: &Service, role: Option<Role>, method: &str, path: &str) ->
 async fn every_operation_lets_in_whom_the_table_names_and_nobody_else() {
     let service = Service::start().await;
     for (method, path, id) in operations() {
-        for role in [None, Some(Role::Reader), Some(Role::Editor), Some(Role::Administrator)] {
+        for role in std::iter::once(None).chain(Role::ALL.map(Some)) {
             let (status, problem) = ask(&service, role, &method, &path).await;
             let refused = match (shale_model::need(&id), role) {
                 (Need::Nobody, _) => None,
@@ -99,14 +99,18 @@ async fn an_editor_cannot_read_or_write_files_of_the_servers_host_nor_finalize_a
     let export_path = format!("{V1}/versions/{version}/export");
     let anyway = serde_json::json!({ "anyway": true, "reason": "CHG-4711" });
     let anyway_path = format!("{V1}/versions/{version}/finalize");
-    for (path, body) in [(format!("{V1}/layers"), import), (export_path, export), (anyway_path, anyway)] {
-        for (role, refused) in [(Role::Editor, true), (Role::Administrator, false)] {
+    for (path, body, needed) in [
+        (format!("{V1}/layers"), import, Role::Administrator),
+        (export_path, export, Role::Administrator),
+        (anyway_path, anyway, Role::Approver),
+    ] {
+        for role in [Role::Editor, Role::Approver, Role::Administrator] {
             let identity = Identity::Token(Uuid::nil());
             let router = shale_server::http::router(service.app.clone());
             let router = router.layer(Extension(Actor { name: "a test".into(), role, identity }));
             let request = Request::post(&path).header("content-type", "application/json");
             let response = router.oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
-            assert_eq!(response.status() == 403, refused, "{path} as {role}");
+            assert_eq!(response.status() == 403, role < needed, "{path} as {role}");
         }
     }
 }
@@ -131,7 +135,7 @@ async fn views_refuse_the_actions_that_the_role_of_the_one_who_asks_would_be_ref
             let view: Value = serde_json::from_slice(&bytes).unwrap();
             let edit =
                 view["actions"].as_array().unwrap().iter().find(|action| action["name"] == "edit").unwrap();
-            let allowed = role == Role::Administrator || (role == Role::Editor && as_editor);
+            let allowed = role == Role::Administrator || (role >= Role::Editor && as_editor);
             assert_eq!(edit["allowed"], allowed, "{path} {role}");
             if !allowed {
                 assert!(text(&edit["reason"]).contains("needs the role"), "{edit}");

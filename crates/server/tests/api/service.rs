@@ -7,9 +7,10 @@ use axum::extract::Extension;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use shale_model::Role;
 use shale_server::app::App;
 use shale_server::place::Place;
-use shale_server::requests::Actor;
+use shale_server::requests::{Actor, Identity};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -79,6 +80,12 @@ impl Service {
         let small = json!({ "settings": { "memory_mib": 128, "cpus": 1, "accelerator": "tcg", "forward_ssh": false } });
         service.patch(&format!("/connectors/{connector}"), small).await.expect(200);
         service
+    }
+
+    /// From now on, who asks is somebody with this role.
+    pub fn become_one(&mut self, name: &str, role: Role) {
+        let actor = Actor { name: name.into(), role, identity: Identity::Token(Uuid::nil()) };
+        self.router = shale_server::http::router(self.app.clone()).layer(Extension(actor));
     }
 
     /// Sends a request as it is, with the answer's body unread.

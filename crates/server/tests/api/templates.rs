@@ -40,16 +40,16 @@ const SYSTEM: [(&str, &str); 5] = [
 ];
 
 /// An OS layer, an app layer and a platform layer of it, and what each brings.
-struct Bench {
-    service: Service,
-    os_layer: Uuid,
+pub struct Bench {
+    pub service: Service,
+    pub os_layer: Uuid,
     os: Uuid,
     app: Uuid,
     platform: Uuid,
 }
 
 impl Bench {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let service = Service::start().await;
         let mut bench =
             Self { service, os_layer: Uuid::nil(), os: Uuid::nil(), app: Uuid::nil(), platform: Uuid::nil() };
@@ -93,7 +93,7 @@ impl Bench {
         image
     }
 
-    async fn sql(&self, text: &'static str, values: &[String]) {
+    pub async fn sql(&self, text: &'static str, values: &[String]) {
         let mut tx = self.service.app.world.catalog.begin().await.unwrap();
         let mut query = sqlx::query(text);
         for value in values {
@@ -136,7 +136,7 @@ impl Bench {
         id
     }
 
-    async fn os_version(&self, layer: Uuid, name: &str, more: &[(&str, &str)]) -> Uuid {
+    pub async fn os_version(&self, layer: Uuid, name: &str, more: &[(&str, &str)]) -> Uuid {
         self.stored(layer, name, &self.image(more)).await
     }
 
@@ -162,7 +162,7 @@ impl Bench {
         })
     }
 
-    async fn made(&self, name: &str) -> String {
+    pub async fn made(&self, name: &str) -> String {
         let order = self.template(name);
         text(&self.service.post("/templates", order).await.expect(201)["id"])
     }
@@ -308,6 +308,23 @@ async fn a_template_moves_to_the_newest_versions_in_one_step_and_keeps_its_own_f
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_tells_of_every_template_what_it_tells_of_itself() {
+    let bench = Bench::start().await;
+    let service = &bench.service;
+    bench.made("Desk").await;
+    bench.os_version(bench.os_layer, "12.2", &[("etc/patched", "yes")]).await;
+    let lab = bench.made("Lab").await;
+    service.order(&format!("/templates/{lab}/update")).await.expect(200);
+    let listed = service.get("/templates").await.expect(200);
+    let items = listed["items"].as_array().unwrap();
+    let newer: Vec<&Value> = items.iter().map(|item| &item["has_newer"]).collect();
+    assert_eq!(newer, [true, false]);
+    for item in items {
+        assert_eq!(*item, service.get(&format!("/templates/{}", text(&item["id"]))).await.expect(200));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan_tells_who_wins_and_what_conflicts_page_by_page() {
     let bench = Bench::start().await;
     let path = format!("/templates/{}/plan", bench.made("Desk").await);
@@ -401,7 +418,10 @@ async fn a_request_to_publish_is_safe_to_repeat_and_held_to_its_fields() {
     };
     service.post(&path, with(json!({ "path": taken }))).await.refused_field("/path");
     service.post(&path, with(json!({ "path": "relative" }))).await.refused_field("/path");
-    service.post(&path, with(json!({ "boot_and_check": true }))).await.refused_field("/connector_id");
+    let nobody = with(json!({ "boot_and_check": true, "boot_connector_id": Uuid::now_v7() }));
+    service.post(&path, nobody).await.refused_field("/boot_connector_id");
+    service.post(&path, with(json!({ "connector_id": Uuid::now_v7() }))).await.refused_field("/connector_id");
+    service.post(&path, with(json!({ "upload": true }))).await.refused_field("/connector_id");
     assert_eq!(std::fs::read_to_string(&taken).unwrap(), "mine");
 }
 
@@ -418,6 +438,57 @@ async fn a_generalized_image_has_nothing_that_makes_a_machine_itself() {
     assert_eq!(cat(&file, "/opt/tools"), "tools");
     let keys = run("debugfs", &["-R", "ls -p /etc/ssh", file.to_str().unwrap()]);
     assert!(!keys.contains("ssh_host"), "{keys}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rpms_list_of_packages_that_two_layers_change_is_told_in_the_plan_and_kept_with_the_image() {
+    let mut bench = Bench::start().await;
+    let list = "var/lib/rpm/rpmdb.sqlite";
+    for (kind, name) in [("app", "Nginx"), ("platform", "Agent")] {
+        let layer = bench.layer(kind, name, Some(bench.os_layer)).await;
+        let version = bench.delta(layer, "1", &[(list, name)]).await;
+        *(if kind == "app" { &mut bench.app } else { &mut bench.platform }) = version;
+    }
+    let template = bench.made("Desk").await;
+    let plan = bench.service.get(&format!("/templates/{template}/plan")).await.expect(200);
+    let conflicts = plan["conflicts"].as_array().unwrap();
+    assert_eq!(conflicts.len(), 1, "{plan:#}");
+    let told = "'Nginx / 1' and 'Agent / 1' both change '/var/lib/rpm/rpmdb.sqlite': that of 'Agent / 1' is taken; it is rpm's \
+                list of packages, which cannot be put together: rpm will know the packages of one layer only";
+    assert_eq!((&conflicts[0]["text"], &conflicts[0]["winner"]), (&json!(told), &json!(1)));
+    let image = bench.published(&template, json!({ "path": bench.service.path("rpm.raw") })).await;
+    assert_eq!(image["report"]["conflicts"], json!([told]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_goes_on_working_with_a_newer_os_version_and_what_it_hides_of_that_is_told() {
+    let bench = Bench::start().await;
+    let service = &bench.service;
+    let tools = service.get(&format!("/versions/{}", bench.platform)).await.expect(200);
+    let tools = Uuid::parse_str(tools["layer_id"].as_str().unwrap()).unwrap();
+    bench.delta(tools, "8", &[("opt/tools", "tools"), ("usr/bin/app", "wrapped by tools")]).await;
+    let path = format!("/templates/{}", bench.made("Desk").await);
+    service.order(&format!("{path}/update")).await.expect(200);
+    let plan = service.get(&format!("{path}/plan")).await.expect(200);
+    assert_eq!(plan["warnings"], json!([]), "on the OS version that it was made on");
+
+    let newer = [("usr/bin/app", "a patched program"), ("etc/patched", "yes")];
+    bench.os_version(bench.os_layer, "12.2", &newer).await;
+    service.order(&format!("{path}/update")).await.expect(200);
+    let plan = service.get(&format!("{path}/plan")).await.expect(200);
+    let told = plan["warnings"].as_array().unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((&told[0]["path"], &told[0]["layer"]), (&json!("/usr/bin/app"), &json!(1)));
+    let told = text(&told[0]["text"]);
+    assert!(told.contains("'Tools / 8' replaces '/usr/bin/app', which has changed"), "{told}");
+
+    let file = service.path("newer.raw");
+    let order = json!({ "path": file });
+    let image = bench.published(path.strip_prefix("/templates/").unwrap(), order).await;
+    assert_eq!(image["report"]["warnings"], json!([told]));
+    run("e2fsck", &["-fn", file.to_str().unwrap()]);
+    let found = ["/etc/patched", "/opt/tools", "/opt/editor", "/usr/bin/app"].map(|path| cat(&file, path));
+    assert_eq!(found, ["yes", "tools", "an editor", "wrapped by tools"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -445,4 +516,13 @@ async fn the_sweep_lets_go_of_a_composition_when_nothing_was_made_of_it_for_long
     bench.sql("UPDATE compositions SET used_at = $1", &long_ago).await;
     assert_eq!(swept().await.compositions, [composition]);
     assert!(!stored());
+
+    // Of disks with nothing but an OS version, the next version's machine begins with the one that was used last.
+    let bare = [Uuid::now_v7(), Uuid::now_v7()];
+    for (id, used_at) in bare.iter().zip(["2026-01-02T00:00:00.000Z", "2026-01-01T00:00:00.000Z"]) {
+        let sql = "INSERT INTO compositions (id, parts, disk_size, created_at, used_at) VALUES ($1, $2, 1048576, $3, $3)";
+        bench.sql(sql, &[id.to_string(), json!([bench.os]).to_string(), used_at.into()]).await;
+    }
+    assert_eq!(swept().await.compositions, [bare[1]]);
+    assert!(swept().await.compositions.is_empty());
 }

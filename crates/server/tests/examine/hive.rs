@@ -1,7 +1,7 @@
 //! Hives of the registry: an empty one by hand, filled by `hivexregedit`.
 
-use crate::made::run;
 use std::fs;
+use std::process::Command;
 
 /// A cell of this content.
 fn cell(content: &[u8]) -> Vec<u8> {
@@ -57,14 +57,21 @@ fn parents(key: &str) -> String {
 
 /// A hive with these keys and values, in the words of a `.reg` file below the root.
 pub fn hive(registry: &str) -> Vec<u8> {
+    merged(&empty(), registry)
+}
+
+/// A hive with these keys and values besides its own.
+pub fn merged(bytes: &[u8], registry: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (hive, words) = (folder.path().join("hive"), folder.path().join("words.reg"));
-    fs::write(&hive, empty()).unwrap();
+    fs::write(&hive, bytes).unwrap();
     let with_parents = registry.lines().fold(String::new(), |text, line| match line.strip_prefix("[\\") {
         Some(key) => text + &parents(key) + line + "\n",
         None => text + line + "\n",
     });
     fs::write(&words, format!("Windows Registry Editor Version 5.00\n\n{with_parents}\n")).unwrap();
-    run("hivexregedit", &["--merge", hive.to_str().unwrap(), words.to_str().unwrap()]);
+    let out = Command::new("hivexregedit").arg("--merge").arg(&hive).arg(&words).output();
+    let out = out.expect("hivexregedit is installed");
+    assert!(out.status.success(), "hivexregedit: {}", String::from_utf8_lossy(&out.stderr));
     fs::read(hive).unwrap()
 }

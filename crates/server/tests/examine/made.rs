@@ -1,7 +1,7 @@
 //! Images with a tree of files in them.
 
 use shale_disk::{Content, Disk, FileDisk, extents};
-use shale_server::examine::{Finding, examine};
+use shale_server::examine::{Finding, Heard, examine};
 use shale_volume::changes::Changes;
 use shale_volume::files::{Files, Filling, Kind, Making, Program};
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// `shale-files` of this build: beside the folder that tests lie in.
-fn program() -> Program {
+pub fn program() -> Program {
     let here = std::env::current_exe().unwrap();
     let path = here.ancestors().nth(2).unwrap().join("shale-files");
     assert!(path.exists(), "{} is missing: cargo build -p shale-volume makes it", path.display());
@@ -76,19 +76,31 @@ impl Tree {
     pub fn ntfs(&self) -> Image {
         let image = Image::empty(32 << 20);
         run("mkntfs", &["-q", "-F", "-Q", image.path().to_str().unwrap()]);
-        let changes = Arc::new(Changes::new(image.disk(), image.0.path()).unwrap());
-        let mut files = Files::open_to_write(&program(), changes.clone(), 0..32 << 20).unwrap();
-        let root = files.root();
-        put(&mut files, self.0.path(), root);
-        files.close().unwrap();
-        let file = File::options().write(true).open(image.path()).unwrap();
-        for extent in extents(&*changes).map(Result::unwrap).filter(|extent| extent.content == Content::Data)
-        {
-            let mut bytes = vec![0; extent.length as usize];
-            changes.read_at(&mut bytes, extent.offset).unwrap();
-            file.write_all_at(&bytes, extent.offset).unwrap();
-        }
+        self.put_on(image)
+    }
+
+    /// What `base` holds, on NTFS, and the tree besides.
+    pub fn on_top_of(&self, base: &Image) -> Image {
+        let image = Image::empty(32 << 20);
+        fs::copy(base.path(), image.path()).unwrap();
+        self.put_on(image)
+    }
+
+    fn put_on(&self, image: Image) -> Image {
+        image.change(|changes| {
+            let mut files = Files::open_to_write(&program(), changes.clone(), 0..32 << 20).unwrap();
+            let root = files.root();
+            put(&mut files, self.0.path(), root);
+            files.close().unwrap();
+        });
         image
+    }
+
+    /// A file of this size without any content, besides the tree.
+    pub fn sparse(self, path: &str, size: u64) -> Self {
+        let tree = self.write(path, "");
+        File::options().write(true).open(tree.path(path)).unwrap().set_len(size).unwrap();
+        tree.touch(path, 0)
     }
 
     /// The tree as the only content of a disk, on ext4.
@@ -135,13 +147,35 @@ impl Image {
         self.0.path().join("disk")
     }
 
-    fn disk(&self) -> Arc<dyn Disk> {
+    pub fn disk(&self) -> Arc<dyn Disk> {
         Arc::new(FileDisk::open(&self.path()).unwrap())
+    }
+
+    /// Changes what it holds.
+    pub fn change(&self, work: impl FnOnce(&Arc<Changes>)) {
+        let changes = Arc::new(Changes::new(self.disk(), self.0.path()).unwrap());
+        work(&changes);
+        self.take(&*changes);
+    }
+
+    /// Takes over what another disk has data for.
+    pub fn take(&self, changes: &dyn Disk) {
+        let file = File::options().write(true).open(self.path()).unwrap();
+        for extent in extents(changes).map(Result::unwrap).filter(|extent| extent.content == Content::Data) {
+            let mut bytes = vec![0; extent.length as usize];
+            changes.read_at(&mut bytes, extent.offset).unwrap();
+            file.write_all_at(&bytes, extent.offset).unwrap();
+        }
     }
 
     /// What is found on it; it began as `base`.
     pub fn findings(&self, base: &Image) -> Vec<Finding> {
-        examine(&program(), &self.disk(), &base.disk()).unwrap()
+        self.findings_having(&Heard::NoPort, base)
+    }
+
+    /// The same, where this was heard of its machine.
+    pub fn findings_having(&self, heard: &Heard, base: &Image) -> Vec<Finding> {
+        examine(&program(), &self.disk(), &base.disk(), heard).unwrap()
     }
 
     /// The codes of that, with their details.

@@ -3,6 +3,7 @@
 use crate::hive::hive;
 use crate::made::Tree;
 use serde_json::json;
+use shale_volume::hive::{Hive, Value, kind};
 
 const REPORT: &str = "/ProgramData/Shale/integrity.json";
 
@@ -18,7 +19,7 @@ fn report(year: u32) -> String {
 }
 
 /// A system with these words in its hives besides what all have.
-fn system(system: &str, software: &str, security: &str) -> Tree {
+pub fn system(system: &str, software: &str, security: &str) -> Tree {
     let system = format!("[\\Select]\n\"Current\"=dword:00000001\n\n[\\ControlSet001\\Control]\n\n{system}");
     let folder = "/Windows/System32/config";
     Tree::new()
@@ -30,12 +31,12 @@ fn system(system: &str, software: &str, security: &str) -> Tree {
 }
 
 /// The same, after the tool has shut it down.
-fn finished(words: (&str, &str, &str)) -> Tree {
+pub fn finished(words: (&str, &str, &str)) -> Tree {
     system(words.0, words.1, words.2).write(REPORT, report(2099))
 }
 
 #[track_caller]
-fn finds(tree: &Tree, expected: &[(&str, &str)]) {
+pub fn finds(tree: &Tree, expected: &[(&str, &str)]) {
     let base = system("", "", "").ntfs();
     let found = tree.ntfs().found(&base);
     let found: Vec<_> = found.iter().map(|(code, details)| (code.as_str(), details.as_str())).collect();
@@ -43,7 +44,7 @@ fn finds(tree: &Tree, expected: &[(&str, &str)]) {
 }
 
 /// Texts as a value of a `.reg` file has them.
-fn texts(texts: &[&str]) -> String {
+pub fn texts(texts: &[&str]) -> String {
     let text: String = texts.iter().map(|text| format!("{text}\0")).collect::<String>() + "\0";
     let bytes: Vec<String> =
         text.encode_utf16().flat_map(u16::to_le_bytes).map(|byte| format!("{byte:02x}")).collect();
@@ -65,6 +66,45 @@ fn a_tool_that_never_ran_or_ran_too_early_is_said() {
         found[0].0 == "tool_run_outdated" && found[0].1.starts_with("/Windows/servicing/Packages"),
         "{found:?}"
     );
+}
+
+#[test]
+fn what_is_as_the_version_it_started_from_has_it_did_not_change_whatever_its_time() {
+    let base = system("", "", "").ntfs();
+    let image = Tree::new().write(REPORT, report(2020)).on_top_of(&base);
+    assert_eq!(image.found(&base), [], "times of another clock are later than the tool's run");
+}
+
+/// A hive SOFTWARE in which programs are noted as installed, each with the year of the note.
+fn installed(programs: &[(&str, i16)]) -> Vec<u8> {
+    let above = r"Microsoft\Windows\CurrentVersion\Uninstall";
+    let keys: String = programs.iter().map(|(name, _)| format!("[\\{above}\\{name}]\n\n")).collect();
+    let mut hive = Hive::open(hive(&format!("[\\Microsoft]\n\n[\\{above}]\n\n{keys}"))).unwrap();
+    let names = programs.iter().map(|(name, year)| (format!(r"{above}\{name}"), *year));
+    for (path, year) in names.chain([(above.to_owned(), 2000)]) {
+        let key = hive.find(&path).unwrap().unwrap();
+        let since_1601 = jiff::civil::date(year, 6, 1).since(jiff::civil::date(1601, 1, 1)).unwrap();
+        hive.set_written(key, since_1601.get_days() as u64 * 86400 * 10_000_000).unwrap();
+    }
+    hive.into_bytes().unwrap()
+}
+
+#[test]
+fn a_program_that_was_installed_after_the_tool_ran_is_said() {
+    let path = "/Windows/System32/config/SOFTWARE";
+    let with = |tree: Tree, programs: &[(&str, i16)]| tree.write(path, installed(programs)).ntfs();
+    let base = with(system("", "", ""), &[("Old", 2120)]);
+    let finished = || finished(("", "", ""));
+    assert_eq!(with(finished(), &[("Old", 2120)]).found(&base), [], "the base has it");
+    assert_eq!(with(finished(), &[("Old", 2120), ("New", 2098)]).found(&base), [], "the tool has seen it");
+    let later = |name: &str| {
+        let why = format!(
+            r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall\{name} changed at 2121-06-01T00:00:00Z, it ran at 2099-01-01T00:00:00Z"
+        );
+        vec![("tool_run_outdated".to_owned(), why)]
+    };
+    assert_eq!(with(finished(), &[("Old", 2120), ("New", 2121)]).found(&base), later("New"));
+    assert_eq!(with(finished(), &[("Old", 2121)]).found(&base), later("Old"));
 }
 
 #[test]
@@ -139,6 +179,26 @@ fn installers_ngen_and_run_once_entries_are_found() {
 }
 
 #[test]
+fn what_a_hive_has_more_of_than_windows_makes_is_said_not_to_be_read() {
+    let key = r"Microsoft\Windows\CurrentVersion\RunOnce";
+    let values: String = (0..1100).map(|number| format!("\"{number}\"=\"x\"\n")).collect();
+    let told = format!(r"SOFTWARE\{key}: it has more values than are looked at");
+    finds(&finished(("", &format!("[\\{key}]\n{values}"), "")), &[("not_checked", &told)]);
+    let with = |bytes: usize| {
+        let session = r"ControlSet001\Control\Session Manager";
+        let words = format!("[\\Select]\n\"Current\"=dword:00000001\n\n[\\{session}]\n\n");
+        let mut hive = Hive::open(hive(&words)).unwrap();
+        let key = hive.find(session).unwrap().unwrap();
+        let name = "PendingFileRenameOperations".into();
+        hive.set_value(key, &Value { name, kind: kind::TEXTS, data: vec![0; bytes] }).unwrap();
+        finished(("", "", "")).write("/Windows/System32/config/SYSTEM", hive.into_bytes().unwrap())
+    };
+    finds(&with(1 << 20), &[]);
+    let told = r"SYSTEM\CurrentControlSet\Control\Session Manager\PendingFileRenameOperations: it is larger than 1 MiB";
+    finds(&with((1 << 20) + 2), &[("not_checked", told)]);
+}
+
+#[test]
 fn a_management_clients_identity_a_staged_update_and_a_domain_are_found() {
     let client = "[\\ControlSet001\\Services\\CcmExec]\n\"Start\"=dword:00000002";
     let with = |words| finished((words, "", "")).write("/Windows/SMSCFG.INI", "[Configuration]");
@@ -156,6 +216,19 @@ fn a_management_clients_identity_a_staged_update_and_a_domain_are_found() {
 }
 
 #[test]
+fn a_windows_that_sysprep_has_generalized_is_in_no_feature_update() {
+    let setup = "[\\Setup]\n\"SystemSetupInProgress\"=dword:00000001";
+    let state = |state: &str| {
+        format!("[\\Microsoft\\Windows\\CurrentVersion\\Setup\\State]\n\"ImageState\"=\"{state}\"")
+    };
+    finds(&finished((setup, &state("IMAGE_STATE_GENERALIZE_RESEAL_TO_OOBE"), "")), &[]);
+    finds(
+        &finished((setup, &state("IMAGE_STATE_UNDEPLOYABLE"), "")),
+        &[("feature_update_staged", r"SYSTEM\Setup\SystemSetupInProgress")],
+    );
+}
+
+#[test]
 fn windows_that_sleeps_one_without_a_menu_and_one_without_a_hive_block() {
     let asleep = finished(("", "", "")).write("/hiberfil.sys", [b"HIBR".as_slice(), &[1; 8000]].concat());
     let found = asleep.ntfs().found(&system("", "", "").ntfs());
@@ -168,4 +241,14 @@ fn windows_that_sleeps_one_without_a_menu_and_one_without_a_hive_block() {
     let cut = finished(("", "", "")).write("/Windows/System32/config/SOFTWARE", "no hive");
     let found = cut.ntfs().found(&system("", "", "").ntfs());
     assert!(found[0].0 == "not_checked" && found[0].1.contains("config/SOFTWARE"), "{found:?}");
+}
+
+#[test]
+fn the_hive_of_a_real_windows_gives_no_false_alarm() {
+    let packed = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../volume/tests/hives/system.xz");
+    let hive =
+        std::process::Command::new("xz").arg("-dc").arg(packed).output().expect("xz is installed").stdout;
+    let real = |tree: Tree| tree.write("/Windows/System32/config/SYSTEM", hive.clone());
+    let base = real(system("", "", "")).ntfs();
+    assert_eq!(real(finished(("", "", ""))).ntfs().found(&base), []);
 }

@@ -6,7 +6,7 @@
 //!          └─ disk.raw, out/                   what is imported, where exports go
 //! ```
 
-use crate::platform::{BLOCK, Blocks, Bytes, Platform, SIZE};
+use crate::platform::{BLOCK, Blocks, Bytes, Platform, SIZE, system_on};
 use serde_json::json;
 use shale_connector::Connector;
 use shale_model::{LayerKind, VersionEvent, VersionState};
@@ -16,7 +16,7 @@ use shale_server::catalog::{
 };
 use shale_server::place::Place;
 use shale_server::world::World;
-use shale_store::{NewVersion, Repository};
+use shale_store::{NewVersion, Repository, VersionId, VersionInfo};
 use std::fmt::Write;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -32,11 +32,14 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// A disk with a small Linux on it.
-static SYSTEM: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub static FIRST_SYSTEM: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let folder = folder();
     let (tree, image) = (folder.path().join("tree"), folder.path().join("image"));
     fs::create_dir_all(tree.join("usr/bin")).unwrap();
     fs::create_dir_all(tree.join("etc/ssh")).unwrap();
+    fs::create_dir_all(tree.join("usr/lib/systemd")).unwrap();
+    fs::write(tree.join("usr/lib/systemd/systemd"), "program").unwrap();
+    fs::write(tree.join("usr/bin/app"), "program").unwrap();
     fs::write(tree.join("etc/os-release"), "ID=tiny\n").unwrap();
     fs::write(tree.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n").unwrap();
     let made = std::process::Command::new("mke2fs")
@@ -153,13 +156,19 @@ impl Bench {
     }
 
     pub fn add_layer(&self, id: Uuid, name: &str) {
+        self.add_layer_on(id, LayerKind::Os, name, None);
+    }
+
+    /// A layer of any kind, on an OS layer if it is not one.
+    pub fn add_layer_on(&self, id: Uuid, kind: LayerKind, name: &str, os_layer_id: Option<Uuid>) {
         let (at, name) = (now(), name.to_owned());
         let row = LayerRow {
             id,
-            kind: LayerKind::Os,
+            kind,
             name,
-            os_layer_id: None,
+            os_layer_id,
             exclusions: String::new(),
+            retention: None,
             description: String::new(),
             created_at: at.clone(),
             updated_at: at,
@@ -212,8 +221,13 @@ impl Bench {
 
     /// A deployable version that is a small Linux, made by its own tools.
     pub fn add_system(&self, layer: Uuid, id: Uuid) {
-        self.add_editing(layer, id, "linux", None);
-        let source = Bytes(SYSTEM.clone());
+        self.add_bytes(layer, id, "linux", &FIRST_SYSTEM);
+    }
+
+    /// A deployable version of these bytes.
+    pub fn add_bytes(&self, layer: Uuid, id: Uuid, name: &str, bytes: &[u8]) {
+        self.add_editing(layer, id, name, None);
+        let source = Bytes(bytes.to_vec());
         let size = source.0.len() as u64;
         let new = NewVersion { id: id.into(), parent: None, size, created: now(), threads: 1 };
         let saved = self.world().repository.save(new, &source, &|_| ControlFlow::Continue(())).unwrap();
@@ -243,13 +257,20 @@ impl Bench {
         self.tell_catalog(&mut text, states).unwrap();
         let repository = &self.world().repository;
         let (kept, images) = self.compositions();
+        let mut systems = Vec::new();
         for version in repository.versions().unwrap() {
             // What was put together is kept for the next image, and its bytes tell when it was.
             if kept.contains(&version.id.into()) {
                 continue;
             }
+            let sum = version.parent.and_then(|parent| untimed(repository, &version, parent));
+            systems.extend(sum.map(|sum| (version.digest.to_string(), sum)));
             let (id, size, data) = (version.id, version.size, version.data);
             writeln!(text, "stored {id} {size} {data} {} from {:?}", version.digest, version.parent).unwrap();
+        }
+        // What a row says is there is there: a task never leaves half of one.
+        for half in kept.iter().filter(|id| repository.version((**id).into()).is_err()) {
+            writeln!(text, "composition {half} is not in the repository").unwrap();
         }
         for image in images {
             let size = repository.version(image.into()).map(|version| version.size());
@@ -268,7 +289,7 @@ impl Bench {
             let (name, sum) = (file.file_name().unwrap(), hasher.finish());
             writeln!(text, "file {name:?} {} bytes, sum {sum:x}", bytes.len()).unwrap();
         }
-        text
+        systems.iter().fold(text, |text, (digest, sum)| text.replace(digest, sum))
     }
 
     /// All compositions that the catalog knows, and those that images are.
@@ -306,6 +327,41 @@ impl Bench {
             writeln!(text, "version {} {} {state} {facts:?}", row.id, row.name)?;
         }
         Ok(())
+    }
+}
+
+/// What stands for the digest of an ext4 file system that was made of another: its blocks that are not its parent's, but for times.
+fn untimed(repository: &Repository, version: &VersionInfo, parent: VersionId) -> Option<String> {
+    let bytes = |id| {
+        let disk = repository.version(id).unwrap();
+        let mut bytes = system_on(disk.size(), |buf, at| disk.read_at(buf, at).unwrap())?;
+        clear_times(&mut bytes);
+        Some(bytes)
+    };
+    let (own, parent) = (bytes(version.id)?, bytes(parent).unwrap_or_default());
+    let mut hasher = blake3::Hasher::new();
+    let mut old = parent.chunks(BLOCK as usize);
+    for (number, block) in own.chunks(BLOCK as usize).enumerate() {
+        if old.next() != Some(block) {
+            hasher.update(&number.to_le_bytes()).update(block);
+        }
+    }
+    Some(format!("sum {}", hasher.finalize()))
+}
+
+/// Clears the times of an ext4 file system of one group and blocks of 1 KiB, and the checksums over them: the superblock's time of
+/// writing, and all of each inode. The fields are those of the kernel's Documentation/filesystems/ext4.
+fn clear_times(bytes: &mut [u8]) {
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (inodes, size) = (number(0x400 + 0x28), number(0x400 + 0x58) & 0xffff);
+    let table = number(0x800 + 8) << 10;
+    bytes[0x430..0x434].fill(0);
+    bytes[0x7fc..0x800].fill(0);
+    for inode in bytes[table..].chunks_mut(size).take(inodes) {
+        // When it was read, changed, written and removed; checksum; the rest of these times, and when it was made.
+        for field in [0x08..0x18, 0x7c..0x7e, 0x82..0x98] {
+            inode[field].fill(0);
+        }
     }
 }
 

@@ -6,24 +6,29 @@
 //! and what a request does before. A kind without an entry fails the test.
 
 mod bench;
+mod layers;
 mod orphans;
 mod platform;
+mod scripts;
 
 use bench::{Bench, CONNECTOR, FIRST, LAYER, SECOND, id};
 use platform::SIZE;
 use serde::Serialize;
 use serde_json::Value;
 use shale_connector::Firmware;
+use shale_guest::script::{OnFailure, OnRestart, Orders};
 use shale_model::{ImageState, VersionEvent, VersionState};
 use shale_server::catalog::{ImageRow, VersionRow, now};
 use shale_server::composition::Composition;
 use shale_server::jobs::{
     self, AddVersionInput, CheckInput, CollectInput, DeleteLayerInput, DeleteVersionInput, Doomed,
-    ExportInput, FINALIZE, ImportInput, Makes, PublishInput, VerifyInput,
+    ExportInput, FINALIZE, FinalizeOrder, ImportInput, Makes, PublishInput, Run, VerifyInput,
 };
+use shale_server::kit;
 use shale_server::world::World;
 use shale_task::sweep::{Answer, Pairs, Report, Subject, sweep};
 use shale_task::{Drive, Ending, Event, Journal, Kind, MemoryJournal, Runner, WallClock};
+use shale_volume::exclude::Family;
 
 use std::cell::Cell;
 use std::fs;
@@ -73,10 +78,7 @@ fn jobs_of(kind: &str) -> Vec<Job> {
             bench.add_layer(NEW_LAYER, "New");
             bench.add_editing(NEW_LAYER, NEW, "1.0", None);
         })],
-        "add_version" => vec![
-            Job::new("add_version", add_version, Pairs::Every(17))
-                .requested(|bench| bench.add_editing(LAYER, NEW, "1.2", Some(FIRST))),
-        ],
+        "add_version" => versions_by_hand_and_script().into_iter().chain(layers::jobs()).collect(),
         "export_version" => vec![
             Job::new("export_version", |bench| export(bench, "raw", false), Pairs::Every(7)),
             Job::new("export_version", |bench| export(bench, "raw", true), Pairs::Every(13)),
@@ -85,7 +87,7 @@ fn jobs_of(kind: &str) -> Vec<Job> {
         ],
         "publish_image" => vec![
             Job::new("publish_image", |bench| publish(bench, false, true), Pairs::Every(17))
-                .prepared(put_together)
+                .prepared(published_before)
                 .requested(|bench| reserve_image(bench, false)),
             Job::new("publish_image", |bench| publish(bench, true, false), Pairs::Every(97))
                 .prepared(|bench| bench.add_system(LAYER, SYSTEM))
@@ -123,6 +125,21 @@ fn jobs_of(kind: &str) -> Vec<Job> {
     }
 }
 
+/// Versions of an OS layer, alone in their machines.
+fn versions_by_hand_and_script() -> [Job; 3] {
+    [
+        Job::new("add_version", add_version, Pairs::Every(17))
+            .requested(|bench| bench.add_editing(LAYER, NEW, "1.2", Some(FIRST))),
+        // One that ends well; one that fails, whose machine a person then finalizes.
+        Job::new("add_version", |bench| by_script(bench, false), Pairs::Every(97))
+            .prepared(|bench| bench.add_system(LAYER, SYSTEM))
+            .requested(|bench| reserve_script(bench, "done")),
+        Job::new("add_version", |bench| by_script(bench, false), Pairs::Every(97))
+            .prepared(|bench| bench.add_system(LAYER, SYSTEM))
+            .requested(|bench| reserve_script(bench, "failed")),
+    ]
+}
+
 fn import(bench: &Bench) -> Value {
     let file = bench.path("disk.raw");
     json(ImportInput {
@@ -146,35 +163,77 @@ fn add_version(_: &Bench) -> Value {
         compositions: Vec::new(),
         makes: Makes::Disk,
         new_layer: None,
+        unattended: None,
     })
+}
+
+/// A version that a script makes, in a machine that tells on its port how that ended.
+fn by_script(bench: &Bench, discard: bool) -> Value {
+    let os = bench.change(async |tx| Ok(VersionRow::get(tx, SYSTEM).await?.unwrap()));
+    let composition = Composition::new(&os, &[], os.virtual_bytes).unwrap().with_starter(Family::Linux, "");
+    json(AddVersionInput {
+        version_id: NEW,
+        base_version_id: composition.id,
+        connector_id: CONNECTOR,
+        machine_name: "machine".into(),
+        disk_size: os.virtual_bytes,
+        firmware: Firmware::Bios,
+        compositions: vec![composition],
+        makes: Makes::DiskWithoutTools { against: SYSTEM },
+        new_layer: None,
+        unattended: Some(Run { script: "setup.sh".into(), discard, minutes: 60 }),
+    })
+}
+
+/// What the request does for a script, and what comes of the script in the machine.
+fn reserve_script(bench: &Bench, outcome: &'static str) {
+    bench.add_editing(LAYER, NEW, "1.2", Some(SYSTEM));
+    let orders = Orders {
+        run: NEW.to_string(),
+        script: "setup.sh".into(),
+        on_failure: OnFailure::StayOn,
+        on_restart: OnRestart::PowerOff,
+    };
+    let place = &bench.world().place;
+    kit::Staged::kit(&place.runs(), &orders, b"true", &[]).unwrap().put(&place.kit(NEW)).unwrap();
+    bench.platform.scripts_end(outcome);
 }
 
 fn export(bench: &Bench, format: &str, overwrite: bool) -> Value {
     json(ExportInput { version_id: FIRST, format: format.into(), path: bench.path("out/image"), overwrite })
 }
 
-/// An image of the small Linux, which is written to a file and booted, or only put together.
+/// An image of the small Linux, which is written to a file and booted, or put together and sent to a platform.
 fn publish(bench: &Bench, generalize: bool, is_written: bool) -> Value {
     let os = bench.change(async |tx| Ok(VersionRow::get(tx, SYSTEM).await?.unwrap()));
+    let disk = Composition::new(&os, &[], os.virtual_bytes).unwrap();
     json(PublishInput {
         image_id: NEW,
         template_id: id(0x40),
         name: "Desk-2026-01-02_03-04-05".into(),
-        composition: Composition::new(&os, &[], os.virtual_bytes, generalize).unwrap(),
+        composition: if generalize { disk.generalized("") } else { disk },
         format: "raw".into(),
         path: is_written.then(|| bench.path("out/image")),
         firmware: Firmware::Bios,
         boot: is_written.then_some(CONNECTOR),
+        connector_id: generalize.then_some(CONNECTOR),
     })
 }
 
 /// The disk of the image is in the repository already: it was published before.
-fn put_together(bench: &Bench) {
+fn published_before(bench: &Bench) {
     bench.add_system(LAYER, SYSTEM);
+    let input: PublishInput = serde_json::from_value(publish(bench, false, false)).unwrap();
+    put_together(bench, input.composition);
+}
+
+/// A composition is in the repository: an image of it was published.
+fn put_together(bench: &Bench, composition: Composition) {
+    let mut input = publish(bench, false, false);
+    input["composition"] = json(composition);
     let journal = Arc::new(MemoryJournal::default());
     jobs::reserved().iter().for_each(|event| journal.append("task", event).unwrap());
     let runner = Runner::new(journal, Arc::new(WallClock), Arc::new(()));
-    let input = publish(bench, false, false);
     let driven = runner.drive("task", &kind_of("publish_image"), bench.world(), &input).unwrap();
     assert!(matches!(driven, Drive::Ended(Ending::Done)), "{driven:?}");
 }
@@ -192,6 +251,7 @@ fn reserve_image(bench: &Bench, generalize: bool) {
         parts: vec![],
         format: input.format,
         path: input.path,
+        connector_id: input.connector_id,
         firmware: os.firmware,
         disk_size: os.virtual_bytes,
         state: ImageState::Publishing,
@@ -303,6 +363,12 @@ impl Subject for Swept {
             return Answer::Signal(FINALIZE.into(), Value::Null);
         }
         scene.bench.platform.guest_powers_off(NEW);
+        // The guests here have no tool that would leave a report on a disk with files.
+        let has_no_report = |found: &Value| found["code"] == "tool_not_run";
+        if needs["findings"].as_array().is_some_and(|found| found.iter().any(has_no_report)) {
+            let order = FinalizeOrder { anyway: true, reason: "There is no tool.".into(), by: "ann".into() };
+            return Answer::Signal(FINALIZE.into(), json(order));
+        }
         Answer::Signal(FINALIZE.into(), Value::Null)
     }
 

@@ -1,13 +1,15 @@
 //! A platform that is only in memory, and disks of a few blocks.
 
+use crate::layers::guest_writes;
 use shale_connector::{
-    Changes, Check, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Power, Result, Tag,
+    Changes, Check, Connector, Error, ErrorKind, MachineSpec, Observed, Origin, Power, Published, Result, Tag,
 };
-use shale_disk::{Content, Disk, Extent, SECTOR, Watch};
+use shale_disk::{Content, Disk, Extent, Watch};
 use shale_store::{Source, SourceError, What};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use uuid::Uuid;
@@ -17,8 +19,7 @@ pub const SIZE: u64 = 1 << 20;
 /// Bytes of one block of them.
 pub const BLOCK: u64 = 64 << 10;
 
-/// A first block of this byte begins as an encrypted volume does.
-const LOCKED: u8 = 0x4c;
+/// How an encrypted volume begins.
 const LUKS: &[u8] = b"LUKS\xba\xbe";
 
 /// What every guest here writes to its serial port.
@@ -41,10 +42,53 @@ struct Machine {
     was_on: bool,
     /// The guest encrypted its disk, which nobody can take.
     locked: bool,
+    /// There is a CD in its drive.
+    has_cd: bool,
+    /// It is an image, and stays.
+    image: bool,
+    /// The file system that the disk began as, where it is one, and what the guest made of it.
+    system: Vec<u8>,
+    written: Vec<u8>,
+}
+
+impl Machine {
+    /// What the guest wrote: into its file system, or into one block of a disk that has none.
+    fn changes(&self) -> Written {
+        let mut blocks = BTreeMap::new();
+        if self.was_on && self.system.is_empty() {
+            blocks.insert(3, vec![0xee; BLOCK as usize]);
+        }
+        let pairs = self.system.chunks(BLOCK as usize).zip(self.written.chunks(BLOCK as usize));
+        blocks.extend(
+            (0..).zip(pairs).filter(|(_, (old, new))| old != new).map(|(n, (_, new))| (n, new.to_vec())),
+        );
+        if self.locked {
+            let mut block = vec![0; BLOCK as usize];
+            block[..LUKS.len()].copy_from_slice(LUKS);
+            blocks.insert(0, block);
+        }
+        Written { size: self.disk, blocks }
+    }
+}
+
+/// The bytes of a disk that is an ext file system; `None` of another. The superblock's magic is 1080 bytes in.
+pub fn system_on(size: u64, read: impl Fn(&mut [u8], u64)) -> Option<Vec<u8>> {
+    let mut magic = [0; 2];
+    if size >= 2048 {
+        read(&mut magic, 0x438);
+    }
+    (magic == [0x53, 0xef]).then(|| {
+        let mut bytes = vec![0; size as usize];
+        read(&mut bytes, 0);
+        bytes
+    })
 }
 
 /// What happens at a platform in the moment it is asked what it has.
 type Meanwhile = Box<dyn FnOnce() + Send>;
+
+/// How a script in a guest ends, and the file that is then its second port's.
+type Script = (&'static str, Arc<tempfile::NamedTempFile>);
 
 /// A platform that is only in memory. Clones are the same platform.
 #[derive(Clone, Default)]
@@ -52,6 +96,10 @@ pub struct Platform {
     machines: Arc<Mutex<BTreeMap<Tag, Machine>>>,
     before_listing: Arc<Mutex<Option<Meanwhile>>>,
     is_away: Arc<AtomicBool>,
+    /// What comes of scripts in guests, where guests run any.
+    script: Arc<Mutex<Option<Script>>>,
+    /// What goes wrong next: see [`Platform::will_fail`].
+    troubles: Arc<Mutex<Vec<(&'static str, ErrorKind)>>>,
 }
 
 impl Platform {
@@ -61,12 +109,55 @@ impl Platform {
 
     /// An equal platform.
     pub fn copy(&self) -> Self {
-        Self { machines: Arc::new(Mutex::new(self.lock().clone())), ..Self::default() }
+        let script = Arc::new(Mutex::new(self.script.lock().unwrap().clone()));
+        Self { machines: Arc::new(Mutex::new(self.lock().clone())), script, ..Self::default() }
     }
 
     /// Lets something happen right before the next time it says what it has.
     pub fn before_listing(&self, meanwhile: impl FnOnce() + Send + 'static) {
         *self.before_listing.lock().unwrap() = Some(Box::new(meanwhile));
+    }
+
+    /// From now on guests with a CD run its script, which ends so: `done` or `failed`; or their machines go off with `restarting` as
+    /// the last that was told, or `mute`, with nothing told at all.
+    pub fn scripts_end(&self, outcome: &'static str) {
+        let began = "boot messages, no line of ours\r\n\
+             {\"line\":\"began\",\"run\":\"r\",\"script\":\"setup.sh\",\"start\":1}\n\
+             {\"line\":\"output\",\"text\":\"said by the script\\n\"}\n";
+        let code = if outcome == "done" { 0 } else { 7 };
+        let ended = format!(
+            "{{\"line\":\"ended\",\"outcome\":\"{outcome}\",\"exit_code\":{code},\"text\":\"The script ended with exit code {code}.\"}}\n"
+        );
+        let lines = match outcome {
+            "mute" => String::new(),
+            "restarting" => {
+                format!("{began}{{\"line\":\"restarting\",\"text\":\"It is wanted.\",\"restarts\":1}}\n")
+            }
+            _ => format!("{began}{ended}"),
+        };
+        let port = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(port.path(), lines).unwrap();
+        *self.script.lock().unwrap() = Some((outcome, Arc::new(port)));
+    }
+
+    /// What goes wrong next, first to last, where a disk is to be `read`, or a machine is to `start` again.
+    pub fn will_fail(&self, troubles: impl IntoIterator<Item = (&'static str, ErrorKind)>) {
+        self.troubles.lock().unwrap().extend(troubles);
+    }
+
+    fn trouble(&self, what: &str) -> Result<()> {
+        let mut troubles = self.troubles.lock().unwrap();
+        match troubles.first() {
+            Some((wanted, _)) if *wanted == what => {
+                Err(Error::new(troubles.remove(0).1, "the platform has trouble"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether all that was to go wrong has.
+    pub fn had_trouble(&self) -> bool {
+        self.troubles.lock().unwrap().is_empty()
     }
 
     /// This platform, if it can be connected to.
@@ -84,7 +175,7 @@ impl Platform {
 
     /// Puts a machine there that nobody asked for.
     pub fn plant(&self, id: Uuid) {
-        let machine = Machine { disk: SIZE, made: true, on: true, was_on: true, locked: false };
+        let machine = Machine { disk: SIZE, made: true, on: true, was_on: true, ..Machine::default() };
         self.lock().insert(tag(id), machine);
     }
 
@@ -114,7 +205,10 @@ impl Platform {
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lock().iter().try_for_each(|(tag, machine)| writeln!(f, "machine {tag} {machine:?}"))
+        self.lock().iter().try_for_each(|(tag, machine)| {
+            let Machine { disk, made, on, was_on, locked, has_cd, image, .. } = machine;
+            writeln!(f, "machine {tag} {disk} {:?}", (made, on, was_on, locked, has_cd, image))
+        })
     }
 }
 
@@ -137,7 +231,9 @@ impl Connector for Platform {
             meanwhile();
         }
         self.connect()?;
-        Ok(self.tags())
+        let machines = self.lock();
+        let found = machines.iter().filter(|(_, machine)| !machine.image);
+        Ok(found.map(|(tag, _)| tag.clone()).collect())
     }
 
     fn ensure_disk(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<String> {
@@ -145,7 +241,14 @@ impl Connector for Platform {
             return Err(Error::new(ErrorKind::Stopped, "stopped"));
         }
         assert!(origin.disk.size() <= spec.disk_size, "the disk has room for its origin");
-        self.lock().entry(tag.clone()).or_default().disk = spec.disk_size;
+        let read = |buf: &mut [u8], at| origin.disk.read_at(buf, at).expect("the origin can be read");
+        // A guest whose script is only told of writes one block, whatever is on its disk: to write all of it in each of so many
+        // scenarios takes minutes.
+        let tells_only = self.script.lock().unwrap().is_some();
+        let system = system_on(origin.disk.size(), read).filter(|_| !tells_only).unwrap_or_default();
+        let mut machines = self.lock();
+        let machine = machines.entry(tag.clone()).or_default();
+        (machine.disk, machine.system) = (spec.disk_size, system);
         Ok("made in memory".into())
     }
 
@@ -157,8 +260,19 @@ impl Connector for Platform {
     fn power_on(&self, tag: &Tag) -> Result<()> {
         let mut machines = self.lock();
         let machine = machines.get_mut(tag).filter(|machine| machine.made).ok_or_else(|| absent(tag))?;
-        machine.locked |= !machine.was_on;
+        if machine.was_on {
+            self.trouble("start")?;
+        } else {
+            machine.locked = true;
+            if !machine.system.is_empty() {
+                machine.written = guest_writes(&machine.system);
+            }
+        }
         (machine.on, machine.was_on) = (true, true);
+        // A script that does not fail shuts its machine down; a moment is no time here.
+        let script = self.script.lock().unwrap();
+        let goes_off = script.as_ref().is_some_and(|(outcome, _)| *outcome != "failed");
+        machine.on = !(machine.has_cd && goes_off);
         Ok(())
     }
 
@@ -177,7 +291,23 @@ impl Connector for Platform {
         let Some(machine) = self.lock().get(tag).cloned() else { return Ok(Observed::absent()) };
         let power = if machine.on { Power::Running } else { Power::Off };
         let serial_log = machine.on.then(|| PROMPT.path().to_owned());
-        Ok(Observed { power, was_powered_on: machine.was_on, serial_log, ..Observed::absent() })
+        let script = self.script.lock().unwrap();
+        let ran = script.as_ref().filter(|_| machine.has_cd && machine.was_on);
+        let port_log = ran.map(|(_, port)| port.path().to_owned());
+        Ok(Observed { power, was_powered_on: machine.was_on, serial_log, port_log, ..Observed::absent() })
+    }
+
+    fn has_port(&self) -> bool {
+        true
+    }
+
+    /// Only a machine with a script has a drive: others are as they were before there were scripts.
+    fn set_cd(&self, tag: &Tag, image: Option<&Path>, _: Watch) -> Result<()> {
+        if self.script.lock().unwrap().is_none() {
+            return Err(Error::new(ErrorKind::Unsupported, "there is no drive"));
+        }
+        self.lock().get_mut(tag).ok_or_else(|| absent(tag))?.has_cd = image.is_some();
+        Ok(())
     }
 
     fn open_screen(&self, tag: &Tag) -> Result<UnixStream> {
@@ -189,12 +319,17 @@ impl Connector for Platform {
         if machine.on {
             return Err(Error::new(ErrorKind::Busy, "the machine is on"));
         }
-        let mut written = if machine.was_on { vec![(3, 0xee)] } else { vec![] };
-        if machine.locked {
-            written.insert(0, (0, LOCKED));
+        self.trouble("read")?;
+        Ok(Changes { disk: Box::new(machine.changes()), how: "read in memory".into() })
+    }
+
+    fn publish(&self, tag: &Tag, spec: &MachineSpec, origin: &Origin, watch: Watch) -> Result<Published> {
+        self.ensure_disk(tag, spec, origin, watch)?;
+        self.ensure_machine(tag, spec)?;
+        if let Some(machine) = self.lock().get_mut(tag) {
+            machine.image = true;
         }
-        let disk = Box::new(Blocks { size: machine.disk, written });
-        Ok(Changes { disk, how: "read in memory".into() })
+        Ok(Published { how: "kept in memory".into(), place: "here".into() })
     }
 
     fn remove(&self, tag: &Tag) -> Result<()> {
@@ -228,26 +363,13 @@ impl Blocks {
     }
 }
 
-impl Disk for Blocks {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
-        let mut at = offset;
-        for part in buf.chunks_mut(SECTOR as usize) {
-            part.fill(self.byte_at(at).unwrap_or(0));
-            if at == 0 && self.byte_at(0) == Some(LOCKED) && part.len() >= LUKS.len() {
-                part[..LUKS.len()].copy_from_slice(LUKS);
-            }
-            at += SECTOR;
-        }
-        Ok(())
-    }
-
-    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
-        let content = if self.byte_at(offset).is_some() { Content::Data } else { Content::Hole };
-        Ok(Extent { offset, length: BLOCK - offset % BLOCK, content })
+/// Fills `buf`, which is `offset` bytes into a disk, part by part, each within one block.
+fn by_blocks(mut buf: &mut [u8], mut offset: u64, fill: impl Fn(&mut [u8], u64)) {
+    while !buf.is_empty() {
+        let (part, rest) = buf.split_at_mut(buf.len().min((BLOCK - offset % BLOCK) as usize));
+        fill(part, offset);
+        offset += part.len() as u64;
+        buf = rest;
     }
 }
 
@@ -257,12 +379,39 @@ impl Source for Blocks {
     }
 
     fn extent_at(&self, offset: u64) -> std::result::Result<(u64, What), SourceError> {
-        let extent = Disk::extent_at(self, offset)?;
-        Ok((extent.length, if extent.content == Content::Data { What::Data } else { What::Zero }))
+        let what = if self.byte_at(offset).is_some() { What::Data } else { What::Zero };
+        Ok((BLOCK - offset % BLOCK, what))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> std::result::Result<(), SourceError> {
-        Ok(Disk::read_at(self, buf, offset)?)
+        by_blocks(buf, offset, |part, at| part.fill(self.byte_at(at).unwrap_or(0)));
+        Ok(())
+    }
+}
+
+/// Blocks that a guest wrote, by number; a hole elsewhere.
+struct Written {
+    size: u64,
+    blocks: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Disk for Written {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
+        by_blocks(buf, offset, |part, at| match self.blocks.get(&(at / BLOCK)) {
+            Some(block) => part.copy_from_slice(&block[(at % BLOCK) as usize..][..part.len()]),
+            None => part.fill(0),
+        });
+        Ok(())
+    }
+
+    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
+        let written = self.blocks.contains_key(&(offset / BLOCK));
+        let content = if written { Content::Data } else { Content::Hole };
+        Ok(Extent { offset, length: BLOCK - offset % BLOCK, content })
     }
 }
 

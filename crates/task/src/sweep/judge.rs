@@ -68,9 +68,10 @@ fn differs(what: &str, expected: &str, found: &str) -> String {
 /// A step failed for good, the log knows it, and the rule is to undo.
 fn failed_for_good(rules: &[Rule], case: &Case) -> bool {
     case.log.iter().any(|event| match event {
-        Event::Failed { step, retry: Retry::Never, .. } => {
+        Event::Failed { step, retry, .. } if retry.is_never() => {
             let i = rules.iter().position(|rule| rule.name == step);
-            i.is_some_and(|i| rules[i].on_failure == OnFailure::Undo && !behind_last_word(rules, i))
+            let is_undone = |i: usize| *retry == Retry::TurnBack || rules[i].on_failure == OnFailure::Undo;
+            i.is_some_and(|i| is_undone(i) && !behind_last_word(rules, i))
         }
         _ => false,
     })

@@ -1,12 +1,6 @@
 //! What a file system knows of an entry.
 
-use std::collections::BTreeMap;
-
-/// Extended attributes: name to value, as they lie on the disk. Access lists and capabilities of ext are among them
-/// (`system.posix_acl_access`, `security.capability`), and all of NTFS that has no other place, by the names of ntfs-3g:
-/// `system.ntfs_acl` (the security descriptor), `system.ntfs_attrib`, `system.ntfs_dos_name`, `system.ntfs_ea`,
-/// `system.ntfs_object_id`, `system.ntfs_reparse_data`.
-pub type Attributes = BTreeMap<Vec<u8>, Vec<u8>>;
+use super::Attributes;
 
 /// A moment: seconds from the beginning of 1970 and nanoseconds. NTFS keeps hundreds of nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,8 +104,10 @@ pub struct Piece {
 /// Where a stream's content lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Map {
-    /// Whether the pieces are the content. If not, it lies among metadata or is compressed: its place says nothing.
+    /// Whether the pieces are the content. If not, they are what it is compressed or encrypted to, or it lies among metadata.
     pub direct: bool,
+    /// It lies in its file's record (NTFS), and the pieces are where that is: where they did not change, it is what it was.
+    pub in_record: bool,
     /// Bytes of the stream.
     pub size: u64,
     /// In order and apart; what is between them reads as zero. The last may end behind the size.

@@ -1,21 +1,22 @@
 //! Files in the file systems of a disk, read and written without mounting and without any right.
 //!
 //! ```text
-//!   Files ──requests──▶ shale-files (own process, locked in) ── libext2fs │ libntfs-3g
+//!   Files ──requests──▶ shale-files (own process, locked in) ── libext2fs │ libntfs-3g │ FAT, in Rust
 //!     │   ◀──answers───        │ reads and writes of blocks of metadata
 //!     │                        ▼
 //!     └──content──▶ Disk below · Changes on top        what a file holds never passes through C, but on NTFS
 //! ```
 //!
-//! An entry is named by its *node*: the inode of ext, the file record of NTFS. Names are bytes: as they lie on the disk on
-//! ext, UTF-8 on NTFS (a lone surrogate as its three bytes, so that every name survives). A program that crashes, hangs
+//! An entry is named by its *node*: the inode of ext, the file record of NTFS, the place of a slot on FAT. Names are bytes: as they lie on the disk on
+//! ext, UTF-8 on NTFS and FAT (a lone surrogate as its three bytes, so that every name survives). A program that crashes, hangs
 //! or says what it must not is ended, and every later request says so.
 
+mod attributes;
 mod entry;
 mod new;
 mod process;
 mod wide;
-mod wire;
+pub(crate) mod wire;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,8 +24,11 @@ use std::sync::Arc;
 use shale_disk::{Disk, Error, ErrorKind, Result};
 
 use crate::changes::Changes;
+use crate::fat;
 use crate::known::Known;
-pub use entry::{Attributes, Entry, Facts, Kind, Map, Moment, Piece, Stream};
+pub use attributes::Attributes;
+use attributes::Pool;
+pub use entry::{Entry, Facts, Kind, Map, Moment, Piece, Stream};
 pub use new::{New, Placed, Room};
 pub use process::Program;
 use process::{Process, Shown};
@@ -32,6 +36,11 @@ use wire::{Answer, Request};
 
 /// Most bytes of content that are asked for, or given, at once.
 const STROKE: usize = 1 << 20;
+/// Entries of one folder, and bytes of what is told of them, that are kept in memory: ext can claim any number.
+const FOLDER_ENTRIES: usize = 1 << 20;
+const FOLDER_BYTES: usize = 512 << 20;
+/// Requests that are sent at once: with the longest names that streams can have, they fit a message.
+const TOGETHER: usize = 1024;
 
 /// An open file system.
 pub struct Files {
@@ -41,6 +50,7 @@ pub struct Files {
     block: u64,
     bytes: u64,
     size: u64,
+    pool: Pool,
 }
 
 /// What an entry that is made is.
@@ -50,7 +60,7 @@ pub struct Making<'a> {
     pub parent: u64,
     /// Its name there.
     pub name: &'a [u8],
-    /// What it is; NTFS has only files and folders.
+    /// What it is; NTFS and FAT have only files and folders.
     pub kind: &'a Kind,
 }
 
@@ -68,31 +78,38 @@ pub struct Filling<'a> {
 
 impl Files {
     /// Opens the file system in `range` of `disk` to be read. One that was not left cleanly is refused, and so is what is
-    /// neither ext nor NTFS, by its name.
+    /// neither ext nor NTFS nor FAT, by its name.
     pub fn open(program: &Program, disk: Arc<dyn Disk>, range: Range<u64>) -> Result<Self> {
         let shown = Shown::new(disk, None, range)?;
-        Self::start(program, shown)
+        Self::start(program, shown, 0)
+    }
+
+    /// Opens it to read all of it. FAT in which entries share their content is refused: it could claim a million files of 4 GiB.
+    pub fn open_to_read_all(program: &Program, disk: Arc<dyn Disk>, range: Range<u64>) -> Result<Self> {
+        let is_fat = Known::of(&*disk, range.clone())? == Known::Fat;
+        let shown = Shown::new(disk, None, range)?;
+        Self::start(program, shown, if is_fat { wire::READ_ALL } else { 0 })
     }
 
     /// Opens the file system in `range` of what `changes` shows. What is written lands in `changes`, and is whole once
     /// [`Files::close`] has succeeded; after any error `changes` is to be thrown away.
     pub fn open_to_write(program: &Program, changes: Arc<Changes>, range: Range<u64>) -> Result<Self> {
         let shown = Shown::new(Arc::new(changes.disk()), Some(changes), range)?;
-        Self::start(program, shown)
+        Self::start(program, shown, 1)
     }
 
-    fn start(program: &Program, shown: Shown) -> Result<Self> {
+    fn start(program: &Program, shown: Shown, purpose: u8) -> Result<Self> {
         let kind = Known::of(&*shown.disk, shown.range.clone())?;
         let number = match kind {
             Known::Ext => 1,
             Known::Ntfs => 2,
+            Known::Fat => fat::NUMBER,
             other => return Err(other.refused()),
         };
         let size = shown.range.end - shown.range.start;
-        let writable = shown.changes.is_some();
         let mut request = Request::new(wire::OPEN);
-        request.u8(number).u8(writable.into()).u64(size);
-        let mut process = Process::start(program, shown)?;
+        request.u8(number).u8(purpose).u64(size);
+        let mut process = Process::start(program, shown, kind)?;
         let mut answer = process.ask(request).map_err(|e| {
             Error::new(e.kind(), format!("the {kind} file system cannot be opened")).with_source(e)
         })?;
@@ -100,10 +117,10 @@ impl Files {
         if !block.is_power_of_two() {
             return Err(wire::nonsense());
         }
-        Ok(Self { process, kind, root, block, bytes, size })
+        Ok(Self { process, kind, root, block, bytes, size, pool: Pool::default() })
     }
 
-    /// Ext or NTFS.
+    /// Ext, NTFS or FAT.
     pub fn kind(&self) -> Known {
         self.kind
     }
@@ -133,18 +150,33 @@ impl Files {
     /// What a folder holds, with all metadata, in the order of its names' bytes. Not `.` and `..`, and on NTFS neither
     /// the file system's own files nor DOS names.
     pub fn folder(&mut self, node: u64) -> Result<Vec<(Vec<u8>, Entry)>> {
-        let mut request = Request::new(wire::FOLDER);
-        request.u64(node);
-        let mut answer = self.process.ask(request)?;
-        let mut found = Vec::new();
-        for _ in 0..answer.u32()? {
-            let name = self.name_from(answer.bytes()?)?;
-            found.push((name, self.entry_from(&mut answer)?));
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while let Some(length) = self.folder_part(node, &mut found)? {
+            bytes += length;
+            if found.len() > FOLDER_ENTRIES || bytes > FOLDER_BYTES {
+                return Err(invalid("a folder has more than a million entries, or 512 MiB of them"));
+            }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         match found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             Some(pair) => Err(corrupt(format!("a folder has two entries called '{}'", show(&pair[0].0)))),
             None => Ok(found),
+        }
+    }
+
+    /// Adds to what was told of a folder; returns the bytes of that, and `None` where it was the last of it.
+    fn folder_part(&mut self, node: u64, found: &mut Vec<(Vec<u8>, Entry)>) -> Result<Option<usize>> {
+        let mut request = Request::new(wire::FOLDER);
+        request.u64(node).u32(found.len() as u32);
+        let mut answer = self.process.ask(request)?;
+        let count = answer.u32()?;
+        for _ in 0..count {
+            let name = self.name_from(answer.bytes()?)?;
+            found.push((name, self.entry_from(&mut answer)?));
+        }
+        match answer.u8()? != 0 {
+            true if count == 0 => Err(wire::nonsense()),
+            more => Ok(more.then(|| answer.length())),
         }
     }
 
@@ -162,6 +194,22 @@ impl Files {
         request.u64(node).bytes(&self.name_to(stream)?);
         let mut answer = self.process.ask(request)?;
         self.map_from(&mut answer)
+    }
+
+    /// The maps of many streams, by node and name: asking for each alone costs more than the work.
+    pub fn maps(&mut self, streams: &[(u64, &[u8])]) -> Result<Vec<Result<Map>>> {
+        let mut maps = Vec::new();
+        for streams in streams.chunks(TOGETHER) {
+            let mut messages = Vec::new();
+            for (node, name) in streams {
+                let mut request = Request::new(wire::MAP);
+                request.u64(*node).bytes(&self.name_to(name)?);
+                messages.extend(request.finish()?);
+            }
+            let answers = self.process.ask_all(&messages, streams.len(), wire::MAP)?;
+            maps.extend(answers.into_iter().map(|answer| self.map_from(&mut answer?)));
+        }
+        Ok(maps)
     }
 
     /// Fills `buffer` from `offset` of a stream on, which must have that many bytes; `map` is that stream's.
@@ -254,71 +302,94 @@ impl Files {
 
     /// Replaces the content of a stream, which is made if need be.
     pub fn fill(&mut self, node: u64, stream: &[u8], filling: Filling) -> Result<()> {
-        let request = self.size_request(node, stream, filling.size, filling.ranges, filling.compressed)?;
-        let mut answer = self.process.ask(request)?;
-        let map = self.map_from(&mut answer)?;
-        self.pour(node, stream, &map, filling)
+        let Filling { size, ranges, compressed, content } = filling;
+        let room = Room { size, ranges: ranges.to_vec(), compressed };
+        let map = self.make_room(node, stream, &room)?;
+        let mut buffer = vec![0; STROKE.next_multiple_of(self.block as usize)];
+        for range in ranges {
+            for at in (range.start..range.end).step_by(buffer.len()) {
+                let length = (range.end - at).min(buffer.len() as u64) as usize;
+                let whole = length.next_multiple_of(self.block as usize);
+                content(at, &mut buffer[..length])?;
+                buffer[length..whole].fill(0);
+                self.write(node, stream, &map, at, &buffer[..whole])?;
+            }
+        }
+        Ok(())
     }
 
-    fn size_request(
-        &self,
-        node: u64,
-        stream: &[u8],
-        size: u64,
-        ranges: &[Range<u64>],
-        compressed: bool,
-    ) -> Result<Request> {
+    /// Gives a stream, which is made if need be, room for a new content: [`Files::write`] fills it.
+    pub fn make_room(&mut self, node: u64, stream: &[u8], room: &Room) -> Result<Map> {
+        let request = self.size_request(node, stream, room)?;
+        let mut answer = self.process.ask(request)?;
+        self.map_from(&mut answer)
+    }
+
+    fn size_request(&self, node: u64, stream: &[u8], room: &Room) -> Result<Request> {
         let mut request = Request::new(wire::SIZE);
-        request.u64(node).bytes(&self.name_to(stream)?).u64(size).u32(ranges.len() as u32);
-        for range in ranges {
+        request.u64(node).bytes(&self.name_to(stream)?).u64(room.size).u32(room.ranges.len() as u32);
+        for range in &room.ranges {
             request.u64(range.start).u64(range.end - range.start);
         }
-        request.u8(compressed.into());
+        request.u8(room.compressed.into());
         Ok(request)
     }
 
-    /// Writes content into a stream that has room for it, where `map` says. Where that is not direct, the file must be described
-    /// after it.
-    pub fn pour(&mut self, node: u64, stream: &[u8], map: &Map, filling: Filling) -> Result<()> {
-        let name = self.name_to(stream)?;
-        let stroke = filling.size.max(self.block).min(STROKE as u64);
-        let mut buffer = vec![0; stroke as usize];
+    /// Writes content from `offset` of a stream on, into the room that `map` says it has: whole blocks, with zeros behind the
+    /// stream's size. Where the map is not direct, the file must be described after it.
+    pub fn write(&mut self, node: u64, stream: &[u8], map: &Map, offset: u64, bytes: &[u8]) -> Result<()> {
         if map.direct {
-            for piece in &map.pieces {
-                self.fill_piece(piece, filling.size, filling.content, &mut buffer)?;
-            }
-            return Ok(());
+            return self.write_pieces(map, offset, bytes);
         }
-        for range in filling.ranges {
-            for at in (range.start..range.end).step_by(buffer.len()) {
-                let part = &mut buffer[..(range.end - at).min(stroke) as usize];
-                (filling.content)(at, part)?;
-                let mut request = Request::new(wire::WRITE);
-                request.u64(node).bytes(&name).u64(at).bytes(part);
-                self.process.ask(request)?;
-            }
+        let name = self.name_to(stream)?;
+        let inside = map.size.saturating_sub(offset).min(bytes.len() as u64) as usize;
+        for (part, at) in bytes[..inside].chunks(STROKE).zip((offset..).step_by(STROKE)) {
+            let mut request = Request::new(wire::WRITE);
+            request.u64(node).bytes(&name).u64(at).bytes(part);
+            self.process.ask(request)?;
         }
         Ok(())
     }
 
-    /// Writes a piece of content where it was told to lie; what a last block has beyond the size is zero.
-    fn fill_piece(
-        &mut self,
-        piece: &Piece,
-        size: u64,
-        content: &mut dyn FnMut(u64, &mut [u8]) -> Result<()>,
-        buffer: &mut [u8],
-    ) -> Result<()> {
-        let stroke = buffer.len() as u64;
-        for done in (0..piece.length).step_by(buffer.len()) {
-            let part = &mut buffer[..(piece.length - done).min(stroke) as usize];
-            let there = size.saturating_sub(piece.logical + done).min(part.len() as u64) as usize;
-            let (inside, beyond) = part.split_at_mut(there);
-            beyond.fill(0);
-            content(piece.logical + done, inside)?;
-            self.process.shown.write(part, piece.physical + done)?;
+    fn write_pieces(&self, map: &Map, offset: u64, mut bytes: &[u8]) -> Result<()> {
+        let mut at = offset;
+        let first = map.pieces.partition_point(|piece| piece.logical + piece.length <= offset);
+        let mut pieces = map.pieces[first..].iter();
+        while !bytes.is_empty() {
+            let piece = pieces.next().filter(|piece| piece.logical <= at).ok_or_else(wire::nonsense)?;
+            let inside = at - piece.logical;
+            let (part, rest) = bytes.split_at(bytes.len().min((piece.length - inside) as usize));
+            self.process.shown.write(part, piece.physical + inside)?;
+            at += part.len() as u64;
+            bytes = rest;
         }
         Ok(())
+    }
+
+    /// Shows bytes of `disk`, from `from` on, in a range of a stream whose room `map` tells: without copying them. `false` where
+    /// they have to be written, because what the range has is no whole pages of the disk.
+    pub fn lend(&self, map: &Map, range: &Range<u64>, disk: &Arc<dyn Disk>, from: u64) -> Result<bool> {
+        let mut lent = Vec::new();
+        let mut at = range.start;
+        let first = map.pieces.partition_point(|piece| piece.logical + piece.length <= at);
+        for piece in map.pieces[first..].iter().take_while(|piece| piece.logical < range.end) {
+            let start = at.max(piece.logical);
+            let end = range.end.min(piece.logical + piece.length);
+            if !map.direct || start != at {
+                return Ok(false);
+            }
+            let place = piece.physical + (start - piece.logical);
+            lent.push((place..place + (end - start), from + (start - range.start)));
+            at = end;
+        }
+        let is_whole = lent.iter().all(|(range, _)| self.process.shown.takes(range));
+        if at != range.end || !is_whole {
+            return Ok(false);
+        }
+        for (range, from) in lent {
+            self.process.shown.lend(range, disk.clone(), from)?;
+        }
+        Ok(true)
     }
 
     /// Removes a named stream.
@@ -333,8 +404,13 @@ impl Files {
         self.process.ask(Request::new(wire::CLOSE)).map(drop)
     }
 
+    /// Whether names are kept in UTF-16.
+    fn is_wide(&self) -> bool {
+        matches!(self.kind, Known::Ntfs | Known::Fat)
+    }
+
     fn name_from(&self, bytes: &[u8]) -> Result<Vec<u8>> {
-        let name = if self.kind == Known::Ntfs { wide::from_wide(bytes) } else { Some(bytes.to_vec()) };
+        let name = if self.is_wide() { wide::from_wide(bytes) } else { Some(bytes.to_vec()) };
         let name = name.filter(|name| {
             !name.is_empty() && !name.contains(&b'/') && !name.contains(&0) && name != b"." && name != b".."
         });
@@ -342,14 +418,15 @@ impl Files {
     }
 
     fn name_to(&self, name: &[u8]) -> Result<Vec<u8>> {
-        if self.kind != Known::Ntfs {
+        if !self.is_wide() {
             let fits = !name.contains(&0);
             return if fits { Ok(name.to_vec()) } else { Err(invalid("no name has a zero byte")) };
         }
-        wide::to_wide(name).ok_or_else(|| invalid(format!("'{}' cannot be a name on NTFS", show(name))))
+        wide::to_wide(name)
+            .ok_or_else(|| invalid(format!("'{}' cannot be a name on {}", show(name), self.kind)))
     }
 
-    fn entry_from(&self, answer: &mut Answer) -> Result<Entry> {
+    fn entry_from(&mut self, answer: &mut Answer) -> Result<Entry> {
         let (node, number) = (answer.u64()?, answer.u8()?);
         let facts = Facts {
             mode: answer.u16()?,
@@ -376,8 +453,8 @@ impl Files {
         };
         let mut attributes = Attributes::new();
         for _ in 0..answer.u32()? {
-            let name = answer.bytes()?.to_vec();
-            attributes.insert(name, answer.bytes()?.to_vec());
+            let name = self.pool.name(answer.bytes()?);
+            attributes.insert(name, self.pool.value(answer.bytes()?));
         }
         let mut streams = Vec::new();
         for _ in 0..answer.u32()? {
@@ -390,7 +467,7 @@ impl Files {
     }
 
     fn map_from(&self, answer: &mut Answer) -> Result<Map> {
-        let (direct, size, count) = (answer.u8()? != 0, answer.u64()?, answer.u32()?);
+        let (place, size, count) = (answer.u8()?, answer.u64()?, answer.u32()?);
         let mut pieces: Vec<Piece> = Vec::new();
         for _ in 0..count {
             let piece = Piece { logical: answer.u64()?, physical: answer.u64()?, length: answer.u64()? };
@@ -408,7 +485,7 @@ impl Files {
             }
             pieces.push(piece);
         }
-        Ok(Map { direct, size, pieces })
+        Ok(Map { direct: place == 1, in_record: place == 2, size, pieces })
     }
 }
 
@@ -420,7 +497,7 @@ fn describe_request(node: u64, parent: u64, facts: &Facts, attributes: &Attribut
         request.u64(moment.seconds as u64).u32(moment.nanoseconds);
     }
     request.u32(attributes.len() as u32);
-    for (name, value) in attributes {
+    for (name, value) in attributes.iter() {
         if name.contains(&0) {
             return Err(invalid("no attribute has a zero byte in its name"));
         }

@@ -51,7 +51,7 @@ pub struct Placed {
 }
 
 impl Files {
-    /// Makes entries, in order. Content is still to be written ([`Files::pour`]). The error comes with the number of the
+    /// Makes entries, in order. Content is still to be written ([`Files::write`]). The error comes with the number of the
     /// entry that it is about.
     pub fn make_all(&mut self, all: &[New]) -> std::result::Result<Vec<Placed>, (usize, Error)> {
         let mut made = Vec::new();
@@ -73,8 +73,7 @@ impl Files {
     fn requests(&self, new: &New) -> Result<Vec<u8>> {
         let mut messages = self.make_request(new.making)?.finish()?;
         for (name, room) in &new.streams {
-            messages
-                .extend(self.size_request(LAST, name, room.size, &room.ranges, room.compressed)?.finish()?);
+            messages.extend(self.size_request(LAST, name, room)?.finish()?);
         }
         messages.extend(describe_request(LAST, new.making.parent, new.facts, new.attributes)?.finish()?);
         Ok(messages)

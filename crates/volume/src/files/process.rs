@@ -19,15 +19,18 @@ use std::time::{Duration, Instant};
 use shale_disk::{Disk, Error, ErrorKind, Result, Window};
 
 use super::wire::{ANSWER_LIMIT, Answer, Request, nonsense};
-use crate::changes::Changes;
+use crate::changes::{Changes, PAGE};
+use crate::known::Known;
 
 /// How long it may be silent; it thinks for milliseconds between reads of the disk.
 const SILENCE: Duration = Duration::from_secs(20);
-/// How long one request may take. The longest is the last: all bitmaps of a file system.
+/// How long one request may take, without what the disk takes. The longest is the last: all bitmaps of a file system.
 const LONGEST: Duration = Duration::from_secs(120);
 /// Most bytes of the disk that it asks for, or writes, at once.
 const STROKE: usize = 1 << 20;
 const TEXT_LIMIT: usize = 4096;
+/// Bytes of answers to the requests of one message that are kept.
+const ANSWERS_LIMIT: usize = 2 * ANSWER_LIMIT;
 /// What it says is read in strokes of this many bytes.
 const HEARD: usize = 256 << 10;
 /// `main.rs` could not give up its rights; `c/wire.h` has the others.
@@ -38,17 +41,31 @@ const NOT_LOCKED: i32 = 5;
 pub struct Program {
     path: PathBuf,
     silence: Duration,
+    longest: Duration,
+    /// Has the last word before it is started.
+    prepare: Option<fn(&mut Command)>,
 }
 
 impl Program {
     /// The program at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), silence: SILENCE }
+        Self { path: path.into(), silence: SILENCE, longest: LONGEST, prepare: None }
     }
 
     /// Ends it after this much silence instead of 20 seconds.
     pub fn with_patience(self, silence: Duration) -> Self {
         Self { silence, ..self }
+    }
+
+    /// Ends it when one request takes it longer than this, instead of 120 seconds. What the disk takes does not count.
+    pub fn with_longest(self, longest: Duration) -> Self {
+        Self { longest, ..self }
+    }
+
+    /// Has `prepare` change how it is started: a fuzz target puts what it was linked with in its place.
+    #[cfg(feature = "fuzz")]
+    pub fn prepared(self, prepare: fn(&mut Command)) -> Self {
+        Self { prepare: Some(prepare), ..self }
     }
 
     /// `shale-files` in the folder of the program that runs now.
@@ -85,6 +102,22 @@ impl Shown {
             _ => Err(nonsense()),
         }
     }
+
+    /// Whether a range can be lent: it is whole pages of the disk.
+    pub fn takes(&self, range: &Range<u64>) -> bool {
+        let place = |at: u64| self.range.start.checked_add(at).is_some_and(|at| at.is_multiple_of(PAGE));
+        range.end <= self.window.size() && place(range.start) && place(range.end)
+    }
+
+    /// See [`Changes::lend`].
+    pub fn lend(&self, range: Range<u64>, disk: Arc<dyn Disk>, from: u64) -> Result<()> {
+        match &self.changes {
+            Some(changes) if range.end <= self.window.size() => {
+                changes.lend(self.range.start + range.start..self.range.start + range.end, disk, from)
+            }
+            _ => Err(nonsense()),
+        }
+    }
 }
 
 /// A running `shale-files`.
@@ -95,11 +128,15 @@ pub(super) struct Process {
     socket: BufReader<UnixStream>,
     /// Set by the first failure of the process itself.
     ended: bool,
+    longest: Duration,
+    /// How long the disk took, in all.
+    at_disk: Duration,
     buffer: Vec<u8>,
 }
 
 impl Process {
-    pub fn start(program: &Program, shown: Shown) -> Result<Self> {
+    /// Starts it for file systems of this kind.
+    pub fn start(program: &Program, shown: Shown, kind: Known) -> Result<Self> {
         let failed = |e| {
             Error::io(
                 format!(
@@ -112,19 +149,18 @@ impl Process {
         let (socket, theirs) = UnixStream::pair().map_err(failed)?;
         socket.set_read_timeout(Some(program.silence)).map_err(failed)?;
         socket.set_write_timeout(Some(program.silence)).map_err(failed)?;
-        let child = Command::new(&program.path)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
+        let mut command = Command::new(&program.path);
+        command.args((kind == Known::Fat).then_some("fat")).env_clear().current_dir("/");
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::null());
+        program.prepare.inspect(|prepare| prepare(&mut command));
+        let child = command.spawn().map_err(failed)?;
         Ok(Self {
             shown,
             child,
             socket: BufReader::with_capacity(HEARD, socket),
             ended: false,
+            longest: program.longest,
+            at_disk: Duration::ZERO,
             buffer: Vec::new(),
         })
     }
@@ -137,13 +173,26 @@ impl Process {
     }
 
     /// Sends `count` requests at once, and serves the disk until all are answered. `operation` names them where the process
-    /// fails.
+    /// fails. An answer that is too much beside the others is an error.
     pub fn ask_all(&mut self, requests: &[u8], count: usize, operation: u8) -> Result<Vec<Result<Answer>>> {
         if self.ended {
             let text = "the program that reads file systems was ended by an earlier failure";
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
-        let answers = self.tell(requests).and_then(|()| (0..count).map(|_| self.hear()).collect());
+        let mut room = ANSWERS_LIMIT;
+        let mut kept = |answer: Answer| match room.checked_sub(answer.length()) {
+            Some(left) => {
+                room = left;
+                Ok(answer)
+            }
+            None => {
+                Err(Error::new(ErrorKind::Unsupported, "its answers are too long to be asked for at once"))
+            }
+        };
+        let answers = self.tell(requests).and_then(|()| {
+            let hear = |_| self.hear().map(|answer| answer.and_then(&mut kept));
+            (0..count).map(hear).collect()
+        });
         answers.map_err(|ended| self.end(ended, operation))
     }
 
@@ -157,9 +206,9 @@ impl Process {
 
     /// The inner result is what the process said; the outer error is that there is no talking to it any more.
     fn hear(&mut self) -> std::result::Result<Result<Answer>, Ended> {
-        let started = Instant::now();
+        let (started, at_disk) = (Instant::now(), self.at_disk);
         loop {
-            if started.elapsed() > LONGEST {
+            if started.elapsed().saturating_sub(self.at_disk - at_disk) > self.longest {
                 return Err(Ended::TooLong);
             }
             let mut head = [0; 5];
@@ -190,7 +239,7 @@ impl Process {
         }
         self.buffer.resize(4 + length as usize, 0);
         self.buffer[..4].copy_from_slice(&length.to_le_bytes());
-        self.shown.read(&mut self.buffer[4..], offset).map_err(Ended::Disk)?;
+        counted(&mut self.at_disk, || self.shown.read(&mut self.buffer[4..], offset))?;
         Ok(self.socket.get_mut().write_all(&self.buffer)?)
     }
 
@@ -200,7 +249,7 @@ impl Process {
         self.socket.read_exact(&mut offset)?;
         self.buffer.resize(length, 0);
         self.socket.read_exact(&mut self.buffer)?;
-        self.shown.write(&self.buffer, u64::from_le_bytes(offset)).map_err(Ended::Disk)
+        counted(&mut self.at_disk, || self.shown.write(&self.buffer, u64::from_le_bytes(offset)))
     }
 
     fn take(&mut self, length: usize, limit: usize) -> std::result::Result<Vec<u8>, Ended> {
@@ -256,6 +305,14 @@ impl Drop for Process {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Has the disk do something, and adds how long that took.
+fn counted(at_disk: &mut Duration, work: impl FnOnce() -> Result<()>) -> std::result::Result<(), Ended> {
+    let asked = Instant::now();
+    let done = work();
+    *at_disk += asked.elapsed();
+    done.map_err(Ended::Disk)
 }
 
 /// Why there is no talking to the process any more.

@@ -2,26 +2,30 @@
 
 use shale_disk::{Error, ErrorKind, Result};
 
-pub(super) const OPEN: u8 = 1;
-pub(super) const FOLDER: u8 = 2;
-pub(super) const ENTRY: u8 = 3;
-pub(super) const MAP: u8 = 4;
-pub(super) const READ: u8 = 5;
-pub(super) const MAKE: u8 = 6;
-pub(super) const LINK: u8 = 7;
-pub(super) const REMOVE: u8 = 8;
-pub(super) const DESCRIBE: u8 = 9;
-pub(super) const SIZE: u8 = 10;
-pub(super) const WRITE: u8 = 11;
-pub(super) const CLOSE: u8 = 12;
-pub(super) const GROW: u8 = 13;
+pub(crate) const OPEN: u8 = 1;
+/// Opens FAT to read all of it, where 1 opens to write.
+pub(crate) const READ_ALL: u8 = 2;
+pub(crate) const FOLDER: u8 = 2;
+pub(crate) const ENTRY: u8 = 3;
+pub(crate) const MAP: u8 = 4;
+pub(crate) const READ: u8 = 5;
+pub(crate) const MAKE: u8 = 6;
+pub(crate) const LINK: u8 = 7;
+pub(crate) const REMOVE: u8 = 8;
+pub(crate) const DESCRIBE: u8 = 9;
+pub(crate) const SIZE: u8 = 10;
+pub(crate) const WRITE: u8 = 11;
+pub(crate) const CLOSE: u8 = 12;
+pub(crate) const GROW: u8 = 13;
 
 /// Largest request and answer, as in `c/wire.h`.
-pub(super) const REQUEST_LIMIT: usize = 2 << 20;
-pub(super) const ANSWER_LIMIT: usize = 32 << 20;
+pub(crate) const REQUEST_LIMIT: usize = 2 << 20;
+pub(crate) const ANSWER_LIMIT: usize = 32 << 20;
+/// Most entries of a folder in one answer.
+pub(crate) const PART_LIMIT: usize = 32_768;
 
 /// A request that is being made.
-pub(super) struct Request(Vec<u8>);
+pub(crate) struct Request(Vec<u8>);
 
 impl Request {
     pub fn new(operation: u8) -> Self {
@@ -69,8 +73,8 @@ impl Request {
     }
 }
 
-/// An answer that is being taken apart. It may be a lie.
-pub(super) struct Answer {
+/// The fields of an answer, or of a request, that is being taken apart. It may be a lie.
+pub(crate) struct Answer {
     bytes: Vec<u8>,
     at: usize,
 }
@@ -78,6 +82,15 @@ pub(super) struct Answer {
 impl Answer {
     pub fn new(bytes: Vec<u8>) -> Self {
         Self { bytes, at: 0 }
+    }
+
+    /// Bytes of all of it.
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.at == self.bytes.len()
     }
 
     pub fn u8(&mut self) -> Result<u8> {
@@ -114,7 +127,7 @@ impl Answer {
 }
 
 /// An answer that the program would not give: the file system may have taken it over.
-pub(super) fn nonsense() -> Error {
+pub(crate) fn nonsense() -> Error {
     let text = "the program that reads file systems gave an answer that makes no sense: the disk may be made to mislead it";
     Error::new(ErrorKind::Corrupt, text)
 }

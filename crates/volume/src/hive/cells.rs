@@ -9,6 +9,8 @@
 //! Cells are known by where they begin after the base block. Numbers are little-endian. The format was never published; what
 //! is here follows M. Suhanov's specification (github.com/msuhanov/regf).
 
+use std::borrow::Cow;
+
 use shale_disk::{Error, ErrorKind, Result};
 
 /// Bytes of the base block, and what sizes of bins are multiples of.
@@ -79,11 +81,11 @@ pub(super) fn is_base_block(block: &[u8]) -> bool {
 }
 
 /// The file of a hive.
-pub(super) struct Cells {
-    pub bytes: Vec<u8>,
+pub(super) struct Cells<'b> {
+    pub bytes: Cow<'b, [u8]>,
 }
 
-impl Cells {
+impl Cells<'_> {
     /// Bytes of all bins.
     pub fn size(&self) -> usize {
         u32_at(&self.bytes, base::SIZE).map_or(0, |size| size as usize)
@@ -98,7 +100,7 @@ impl Cells {
     /// A cell's payload, to be changed.
     pub fn cell_mut(&mut self, at: u32) -> Result<&mut [u8]> {
         let (start, end) = self.place(at)?;
-        Ok(&mut self.bytes[start..end])
+        Ok(&mut self.bytes.to_mut()[start..end])
     }
 
     /// A cell's payload that begins with these two letters.

@@ -81,7 +81,7 @@ pub(super) fn tree(cells: &Cells) -> Result<Found> {
 }
 
 struct Walk<'a> {
-    cells: &'a Cells,
+    cells: &'a Cells<'a>,
     /// A bit for each place where a cell in use begins that nothing has pointed to yet.
     unclaimed: Vec<u64>,
     found: Found,

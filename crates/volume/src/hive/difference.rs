@@ -12,9 +12,9 @@ use super::cells::NONE;
 use super::changes::{Before, Changes, Digest, KeyChange, Now, SubkeyChange, ValueChange};
 use super::exclude::Exclusions;
 use super::name::Name;
-use super::path_list;
 use super::read::CURRENT;
 use super::value::Value;
+use super::value_list;
 use super::{Hive, Key};
 
 /// What was done to the hive `origin` so that it became `now`, but for what `without` names; no bytes if nothing was. Equal
@@ -24,7 +24,7 @@ pub fn difference(origin: &[u8], now: &[u8], without: &Exclusions) -> Result<Vec
 }
 
 fn compared(origin: &[u8], now: &[u8], without: &Exclusions) -> Result<Vec<u8>> {
-    let (origin, now) = (Hive::open(origin.to_vec())?, Hive::open(now.to_vec())?);
+    let (origin, now) = (Hive::open(origin)?, Hive::open(now)?);
     let current = current_set(&origin, &now)?;
     let (from, root) = (origin.root()?, now.root()?);
     let mut compare = Compare {
@@ -52,8 +52,8 @@ fn current_set(origin: &Hive, now: &Hive) -> Result<Option<Name>> {
 }
 
 struct Compare<'a> {
-    origin: Hive,
-    now: Hive,
+    origin: Hive<'a>,
+    now: Hive<'a>,
     without: &'a Exclusions,
     current: Option<Name>,
     /// Names of the keys down to the one that is compared.
@@ -146,8 +146,10 @@ impl Compare<'_> {
             }
             let name = now.name.clone();
             let digest = was.as_ref().map(value_digest);
-            let now = match was {
-                Some(was) if path_list::is_list(&self.path, &name) => Now::List(now, was),
+            let was = was.unwrap_or_else(|| value_list::empty(&now));
+            let is_list = |parting| [&now, &was].into_iter().all(|value| value_list::is_list(value, parting));
+            let now = match value_list::parting(&self.path, &name) {
+                Some(parting) if is_list(parting) => Now::List(now, was),
                 _ => Now::Set(now),
             };
             changes.insert(folded, ValueChange { name, was: digest, now });

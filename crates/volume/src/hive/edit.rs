@@ -40,12 +40,12 @@ impl Edits {
 }
 
 /// A hive's bytes and free room, while they are changed.
-pub(super) struct Editor<'a> {
-    pub cells: &'a mut Cells,
+pub(super) struct Editor<'a, 'b> {
+    pub cells: &'a mut Cells<'b>,
     pub room: &'a mut Room,
 }
 
-impl Editor<'_> {
+impl Editor<'_, '_> {
     /// A new cell with these bytes.
     pub fn add(&mut self, payload: &[u8]) -> Result<u32> {
         let at = self.room.take(self.cells, payload.len())?;
@@ -173,9 +173,9 @@ impl Editor<'_> {
     }
 }
 
-impl Hive {
+impl<'b> Hive<'b> {
     /// What changes bytes and finds room, with the descriptors that are there.
-    pub(super) fn editor(&mut self) -> Result<Editor<'_>> {
+    pub(super) fn editor(&mut self) -> Result<Editor<'_, 'b>> {
         if self.edits.is_none() {
             self.edits = Some(Edits::of(self)?);
         }
@@ -370,11 +370,11 @@ impl Hive {
     /// the hive as it was, should there be any, do not fit it.
     pub fn into_bytes(mut self) -> Result<Vec<u8>> {
         if self.edits.is_none() {
-            return Ok(self.cells.bytes);
+            return Ok(self.cells.bytes.into_owned());
         }
         self.chain_security()?;
         let end = super::cells::BLOCK + self.cells.size();
-        let mut bytes = self.cells.bytes;
+        let mut bytes = self.cells.bytes.into_owned();
         bytes.truncate(end);
         let number = u32_at(&bytes, base::PRIMARY)?.wrapping_add(1).to_le_bytes();
         put(&mut bytes, base::PRIMARY, &number)?;

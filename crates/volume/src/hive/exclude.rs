@@ -1,7 +1,7 @@
 //! What of the registry never becomes part of a layer: who the machine is, what it found, when it ran.
 //!
 //! ```toml
-//! [SYSTEM]                        # or [SOFTWARE], [USER]: the hive; only Windows has any
+//! [SYSTEM]                        # or [SOFTWARE], [COMPONENTS], [DRIVERS], [USER]: the hive; only Windows has any
 //! keys = ["MountedDevices"]       # with all that is in them and below them
 //! values = ['CurrentControlSet\Services\Tcpip\Parameters\Interfaces\**\Dhcp*']
 //! ```
@@ -31,7 +31,11 @@ pub enum Which {
     System,
     /// `Windows\System32\config\SOFTWARE`.
     Software,
-    /// A user's `NTUSER.DAT`, or `Windows\System32\config\DEFAULT`.
+    /// `Windows\System32\config\COMPONENTS`: what servicing installed.
+    Components,
+    /// `Windows\System32\config\DRIVERS`: the packages of drivers.
+    Drivers,
+    /// `NTUSER.DAT` or `UsrClass.dat` of a user or a service, or `Windows\System32\config\DEFAULT`.
     User,
 }
 
@@ -107,7 +111,8 @@ impl Exclusions {
     }
 }
 
-fn fits(pattern: &[Name], path: &[Name]) -> bool {
+/// Whether a pattern, of folded names, is for a path.
+pub(super) fn fits(pattern: &[Name], path: &[Name]) -> bool {
     match (pattern, path) {
         ([], []) => true,
         ([any, rest @ ..], _) if any.is("**") => (0..=path.len()).any(|skipped| fits(rest, &path[skipped..])),

@@ -13,7 +13,7 @@ use super::read::{Leaf, nk};
 /// Most bytes of a list's entries: with them its cell still fits a bin of one block, as in hives that Windows wrote.
 const ENTRIES: usize = 4048;
 
-impl Editor<'_> {
+impl Editor<'_, '_> {
     /// Enters `key` among the subkeys of `parent`.
     pub fn enter(&mut self, parent: u32, key: u32, name: &Name, in_order: bool) -> Result<()> {
         let node = self.cells.node(parent)?;

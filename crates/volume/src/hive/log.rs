@@ -24,7 +24,7 @@ const SECTOR: usize = 512;
 /// Bytes of an entry in front of its list of pages.
 const ENTRY: usize = 40;
 
-impl Hive {
+impl Hive<'_> {
     /// The hive in `primary`, with what of it is only in its logs (`.LOG1`, or `.LOG` of old, and `.LOG2`). A hive that is
     /// clean needs none, and what logs have is old. [`Hive::into_bytes`] then gives the file as Windows would leave it.
     pub fn replay(primary: Vec<u8>, first: Option<&[u8]>, second: Option<&[u8]>) -> Result<Self> {

@@ -5,30 +5,37 @@
 //! the layer, which is higher and wins, and that is told. What is there already as it should be is not touched, so that a
 //! second merge changes no byte.
 
+use std::borrow::Cow;
+
 use shale_disk::Result;
 
 use super::cells::NONE;
 use super::changes::{Before, Changes, Digest, KeyChange, Now, SubkeyChange, ValueChange};
 use super::difference::{facts, facts_digest, tree_digest, value_digest};
 use super::name::Name;
-use super::path_list;
 use super::read::CURRENT;
 use super::value::Value;
+use super::value_list;
 use super::{Hive, Key};
 
 /// Does to the hive `onto` what a difference says. Tells the hive, and what both sides changed to different things: a value
 /// as `Software\Vendor\Setting`, a key with a `\` behind it. With `only_known` a value or key that was changed, but that is
 /// not there, stays away; otherwise it is put there.
-pub fn merge(onto: &[u8], difference: &[u8], only_known: bool) -> Result<(Vec<u8>, Vec<String>)> {
+pub fn merge<'b>(
+    onto: impl Into<Cow<'b, [u8]>>,
+    difference: &[u8],
+    only_known: bool,
+) -> Result<(Vec<u8>, Vec<String>)> {
+    let onto = onto.into();
     if difference.is_empty() {
-        return Ok((onto.to_vec(), Vec::new()));
+        return Ok((onto.into_owned(), Vec::new()));
     }
     super::deep(|| merged(onto, difference, only_known))
 }
 
-fn merged(onto: &[u8], difference: &[u8], only_known: bool) -> Result<(Vec<u8>, Vec<String>)> {
+fn merged(onto: Cow<[u8]>, difference: &[u8], only_known: bool) -> Result<(Vec<u8>, Vec<String>)> {
     let changes = Changes::read(difference)?;
-    let hive = Hive::open(onto.to_vec())?;
+    let hive = Hive::open(onto)?;
     let root = hive.root()?;
     let mut merge =
         Merge { hive, descriptors: changes.descriptors, only_known, path: Vec::new(), both: Vec::new() };
@@ -36,8 +43,8 @@ fn merged(onto: &[u8], difference: &[u8], only_known: bool) -> Result<(Vec<u8>, 
     Ok((merge.hive.into_bytes()?, merge.both))
 }
 
-struct Merge {
-    hive: Hive,
+struct Merge<'b> {
+    hive: Hive<'b>,
     descriptors: Vec<Vec<u8>>,
     only_known: bool,
     /// Names of the keys down to the one that is merged.
@@ -45,7 +52,7 @@ struct Merge {
     both: Vec<String>,
 }
 
-impl Merge {
+impl Merge<'_> {
     /// Does to a key that is there what was done.
     fn key(&mut self, key: Key, change: &KeyChange) -> Result<()> {
         self.facts(key, change)?;
@@ -130,13 +137,13 @@ impl Merge {
         if there.is_none() && change.was.is_some() && self.only_known {
             return Ok(());
         }
+        // A list that was put together has what both sides made of it.
+        let list = self.list(change, there.as_ref());
+        let is_list = list.is_some();
         let now = match &change.now {
             Now::Removed => None,
-            Now::Set(now) => Some(now.clone()),
-            Now::List(now, was) => Some(self.list(now, was, there.as_ref())),
+            Now::Set(now) | Now::List(now, _) => list.or_else(|| Some(now.clone())),
         };
-        // A list that was put together has what both sides made of it.
-        let is_list = matches!(change.now, Now::List(..)) && there.as_ref().is_some_and(path_list::is_text);
         if now.as_ref().map(value_digest) == digest {
             return Ok(());
         }
@@ -149,13 +156,14 @@ impl Merge {
         }
     }
 
-    fn list(&self, now: &Value, was: &Value, there: Option<&Value>) -> Value {
-        match there {
-            Some(there) if there != was && [now, was, there].into_iter().all(path_list::is_text) => {
-                path_list::merged(was, now, there)
-            }
-            _ => now.clone(),
-        }
+    /// What is put together of a list that is there.
+    fn list(&self, change: &ValueChange, there: Option<&Value>) -> Option<Value> {
+        let (Now::List(now, was), Some(there)) = (&change.now, there) else { return None };
+        let parting = value_list::parting(&self.path, &change.name)?;
+        let all_are = [now, was, there].into_iter().all(|value| value_list::is_list(value, parting));
+        let is_as_it_was = there.kind == was.kind && there.data == was.data;
+        let merged = || if is_as_it_was { now.clone() } else { value_list::merged(was, now, there, parting) };
+        all_are.then(merged)
     }
 
     fn tell(&mut self, value: Option<&Name>) {

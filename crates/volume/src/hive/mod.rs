@@ -23,11 +23,11 @@ mod list;
 mod log;
 mod marvin;
 mod merge;
-mod name;
-mod path_list;
+pub(crate) mod name;
 mod read;
 mod room;
 mod value;
+mod value_list;
 
 pub use difference::difference;
 pub use exclude::{Exclusions, Which};
@@ -35,6 +35,7 @@ pub use merge::merge;
 pub use name::Name;
 pub use value::{Value, kind};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use shale_disk::{Error, Result};
@@ -44,9 +45,9 @@ use cells::Cells;
 /// Bytes of stack for [`check::DEPTH`] levels: four times what a build without optimisation takes.
 const STACK: usize = 16 << 20;
 
-/// A hive, all of it in memory.
-pub struct Hive {
-    cells: Cells,
+/// A hive, all of it in memory: in the bytes it was opened from, which are not copied until something is changed.
+pub struct Hive<'b> {
+    cells: Cells<'b>,
     /// Security cells, and how many keys have each.
     security: BTreeMap<u32, u32>,
     /// Every list of keys is in the order that a search counts on.
@@ -59,10 +60,10 @@ pub struct Hive {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(u32);
 
-impl Hive {
+impl<'b> Hive<'b> {
     /// The hive in a file's bytes. One that is dirty is refused: its logs have what is missing ([`Hive::replay`]).
-    pub fn open(bytes: Vec<u8>) -> Result<Self> {
-        let cells = Cells { bytes };
+    pub fn open(bytes: impl Into<Cow<'b, [u8]>>) -> Result<Self> {
+        let cells = Cells { bytes: bytes.into() };
         check::base_block(&cells.bytes)?;
         check::clean(&cells.bytes)?;
         let found = check::tree(&cells)?;

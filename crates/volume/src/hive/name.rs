@@ -107,7 +107,8 @@ impl Stored<'_> {
     }
 }
 
-fn fold(unit: u16) -> u16 {
+/// A unit as it is compared without case: file names of NTFS go by the same table.
+pub(crate) fn fold(unit: u16) -> u16 {
     match unit {
         0x61..=0x7a => unit - 0x20,
         0..=0x7f => unit,

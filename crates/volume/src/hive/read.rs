@@ -113,7 +113,7 @@ impl Leaf {
     }
 }
 
-impl Cells {
+impl Cells<'_> {
     pub fn minor(&self) -> u32 {
         u32_at(&self.bytes, base::MINOR).unwrap_or(0)
     }
@@ -320,7 +320,7 @@ fn name(cell: &[u8], at: usize, length: u16, narrow: bool) -> Result<Stored<'_>>
     bytes.map(|bytes| Stored { bytes, narrow }).ok_or_else(|| corrupt("a name in the hive is cut off"))
 }
 
-impl Hive {
+impl Hive<'_> {
     /// The key that has no parent.
     pub fn root(&self) -> Result<Key> {
         self.cells.root().map(Key)
@@ -376,6 +376,11 @@ impl Hive {
     /// The subkeys, in the order of their names.
     pub fn subkeys(&self, key: Key) -> Result<Vec<Key>> {
         Ok(self.cells.subkeys(&self.cells.node(key.0)?)?.into_iter().map(Key).collect())
+    }
+
+    /// How many values it has.
+    pub fn value_count(&self, key: Key) -> Result<usize> {
+        Ok(self.cells.node(key.0)?.values as usize)
     }
 
     /// The values, in the order in which they are kept.

@@ -55,8 +55,8 @@ impl Room {
             self.free(cells, at + needed, length - needed)?;
         }
         let start = BLOCK + at as usize;
-        put(&mut cells.bytes, start, &needed.cast_signed().wrapping_neg().to_le_bytes())?;
-        cells.bytes[start + 4..start + needed as usize].fill(0);
+        put(cells.bytes.to_mut(), start, &needed.cast_signed().wrapping_neg().to_le_bytes())?;
+        cells.bytes.to_mut()[start + 4..start + needed as usize].fill(0);
         Ok(at)
     }
 
@@ -80,7 +80,7 @@ impl Room {
 
     fn free(&mut self, cells: &mut Cells, at: u32, length: u32) -> Result<()> {
         self.insert(at, length);
-        put(&mut cells.bytes, BLOCK + at as usize, &length.to_le_bytes())
+        put(cells.bytes.to_mut(), BLOCK + at as usize, &length.to_le_bytes())
     }
 
     /// Puts a bin behind the last one that has room for a cell of `needed` bytes.
@@ -90,13 +90,14 @@ impl Room {
         if size + bin > MOST {
             return Err(corrupt("the registry hive would be larger than the 2 GiB that a hive can have"));
         }
-        cells.bytes.resize(BLOCK + size, 0);
-        cells.bytes.resize(BLOCK + size + bin, 0);
+        let bytes = cells.bytes.to_mut();
+        bytes.resize(BLOCK + size, 0);
+        bytes.resize(BLOCK + size + bin, 0);
         let header = BLOCK + size;
-        put(&mut cells.bytes, header, b"hbin")?;
-        put(&mut cells.bytes, header + 4, &(size as u32).to_le_bytes())?;
-        put(&mut cells.bytes, header + 8, &(bin as u32).to_le_bytes())?;
-        put(&mut cells.bytes, base::SIZE, &((size + bin) as u32).to_le_bytes())?;
+        put(bytes, header, b"hbin")?;
+        put(bytes, header + 4, &(size as u32).to_le_bytes())?;
+        put(bytes, header + 8, &(bin as u32).to_le_bytes())?;
+        put(bytes, base::SIZE, &((size + bin) as u32).to_le_bytes())?;
         self.free(cells, (size + BIN_HEADER) as u32, (bin - BIN_HEADER) as u32)
     }
 }

@@ -261,16 +261,20 @@ mod tests {
         let users = difference(&Passwd, PASSWD, passwd("db:x:110:115::/:/x\n"));
         let below = (group("web:x:115:\n"), passwd("web:x:110:115::/:/x\n"));
         let mut terms = Terms::default();
-        let groups_now = Group.merge(below.0.as_bytes(), &groups, &mut terms).unwrap();
+        let groups_now = Group.merge(below.0.as_bytes().into(), &groups, &mut terms).unwrap();
         assert_eq!(text(&groups_now.bytes), group("web:x:115:\ndb:x:100:\n"));
-        let users_now = Passwd.merge(below.1.as_bytes(), &users, &mut terms).unwrap();
+        let users_now = Passwd.merge(below.1.as_bytes().into(), &users, &mut terms).unwrap();
         assert_eq!(text(&users_now.bytes), passwd("web:x:110:115::/:/x\ndb:x:100:100::/:/x\n"));
         assert_eq!(terms.renumbered.users, BTreeMap::from([(110, 100)]));
         assert_eq!(terms.renumbered.groups, BTreeMap::from([(115, 100)]));
         assert!(groups_now.both.is_empty() && users_now.both.is_empty());
         let mut again = Terms::default();
-        assert_eq!(Group.merge(&groups_now.bytes, &groups, &mut again).unwrap(), groups_now);
-        assert_eq!(Passwd.merge(&users_now.bytes, &users, &mut again).unwrap(), users_now, "twice is once");
+        assert_eq!(Group.merge((&groups_now.bytes).into(), &groups, &mut again).unwrap(), groups_now);
+        assert_eq!(
+            Passwd.merge((&users_now.bytes).into(), &users, &mut again).unwrap(),
+            users_now,
+            "twice is once"
+        );
         assert_eq!(again, terms);
     }
 
@@ -314,14 +318,14 @@ mod tests {
             .concat()
         };
         let name = b"system.posix_acl_access".to_vec();
-        let mut attributes = Attributes::from([(name.clone(), list(110, 7))]);
+        let mut attributes = Attributes::from_iter([(&name[..], list(110, 7))]);
         let map = |old, new| BTreeMap::from([(old, new)]);
         let renumbered = Renumbered { users: map(110, 100), groups: map(7, 8) };
         renumbered.apply(&mut facts, &mut attributes);
         assert_eq!((facts.owner, facts.group), (100, 115));
-        assert_eq!(attributes[&name], list(100, 8));
-        let mut cut = Attributes::from([(name.clone(), vec![1, 0, 0, 0, 2, 0, 6])]);
+        assert_eq!(attributes.get(&name[..]).unwrap(), list(100, 8));
+        let mut cut = Attributes::from_iter([(&name[..], vec![1, 0, 0, 0, 2, 0, 6])]);
         renumbered.apply(&mut facts, &mut cut);
-        assert_eq!(cut[&name], [1, 0, 0, 0, 2, 0, 6]);
+        assert_eq!(cut.get(&name[..]).unwrap(), [1, 0, 0, 0, 2, 0, 6]);
     }
 }

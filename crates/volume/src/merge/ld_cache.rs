@@ -184,7 +184,8 @@ mod tests {
         );
         let origin = of(std::slice::from_ref(&c));
         let difference = LdCache.difference(&origin, &of(&[c.clone(), b.clone()]), None).unwrap();
-        let merged = LdCache.merge(&of(&[a.clone(), c.clone()]), &difference, &mut Terms::default()).unwrap();
+        let merged =
+            LdCache.merge(of(&[a.clone(), c.clone()]).into(), &difference, &mut Terms::default()).unwrap();
         assert_eq!(LdCache.parse(&merged.bytes).unwrap(), [c, a, b], "in the order the loader searches by");
         assert!(merged.both.is_empty());
         assert_eq!(listed(&merged.bytes).len(), 3);

@@ -18,6 +18,8 @@ pub mod lists;
 mod records;
 pub mod registry;
 
+use std::borrow::Cow;
+
 use shale_disk::Result;
 
 use crate::hive::Which;
@@ -66,7 +68,7 @@ pub trait Rule: Sync {
     fn difference(&self, origin: &[u8], now: &[u8], without: Option<&str>) -> Result<Vec<u8>>;
 
     /// Does to `onto` what a difference says.
-    fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged>;
+    fn merge(&self, onto: Cow<[u8]>, difference: &[u8], terms: &mut Terms) -> Result<Merged>;
 }
 
 /// What merges of one layer's files have in common.
@@ -119,7 +121,10 @@ const LINUX: &[(&str, &dyn Rule)] = &[
 const WINDOWS: &[(&str, &dyn Rule)] = &[
     ("Users/*/AppData/Local/Microsoft/Windows/UsrClass.dat", &Registry(Which::User)),
     ("Users/*/NTUSER.DAT", &Registry(Which::User)),
+    ("Windows/ServiceProfiles/*/NTUSER.DAT", &Registry(Which::User)),
+    ("Windows/System32/config/COMPONENTS", &Registry(Which::Components)),
     ("Windows/System32/config/DEFAULT", &Registry(Which::User)),
+    ("Windows/System32/config/DRIVERS", &Registry(Which::Drivers)),
     ("Windows/System32/config/SOFTWARE", &Registry(Which::Software)),
     ("Windows/System32/config/SYSTEM", &Registry(Which::System)),
 ];
@@ -142,21 +147,28 @@ const MADE: &[(&str, &str)] = &[
 /// Databases of rpm: none can be put together, and each knows only the packages of the layer that brings it.
 const RPM: &[&str] = &["usr/lib/sysimage/rpm/*", "var/lib/rpm/*"];
 
+/// The files that are put together on a file system of this kind.
+fn table(kind: Known) -> &'static [(&'static str, &'static dyn Rule)] {
+    match kind {
+        Known::Ext => LINUX,
+        Known::Ntfs => WINDOWS,
+        _ => &[],
+    }
+}
+
 /// How the file at `path` is put together; `None`: it is not.
 pub fn rule(kind: Known, path: &[u8]) -> Option<&'static dyn Rule> {
-    let table = if kind == Known::Ntfs { WINDOWS } else { LINUX };
-    table.iter().find(|(pattern, _)| fits(pattern, path, kind)).map(|(_, rule)| *rule)
+    table(kind).iter().find(|(pattern, _)| fits(pattern, path, kind)).map(|(_, rule)| *rule)
 }
 
 /// The rule that a delta names.
 pub fn named(kind: Known, name: &str) -> Option<&'static dyn Rule> {
-    let table = if kind == Known::Ntfs { WINDOWS } else { LINUX };
-    table.iter().map(|(_, rule)| *rule).find(|rule| rule.name() == name)
+    table(kind).iter().map(|(_, rule)| *rule).find(|rule| rule.name() == name)
 }
 
 /// What a person should do where two layers bring the file at `path`, as the end of a sentence.
 pub(crate) fn advice(kind: Known, path: &[u8]) -> Option<String> {
-    if kind == Known::Ntfs {
+    if kind != Known::Ext {
         return None;
     }
     if RPM.iter().any(|pattern| fits(pattern, path, kind)) {
@@ -196,9 +208,12 @@ mod tests {
         let hive = |path: &str| rule(Known::Ntfs, path.as_bytes()).map(Rule::name);
         assert_eq!(hive("WINDOWS/system32/Config/software"), Some("registry-software"));
         assert_eq!(hive("users/Ann/ntuser.dat"), Some("registry-user"));
+        assert_eq!(hive("Windows/ServiceProfiles/LocalService/NTUSER.DAT"), Some("registry-user"));
         assert_eq!((hive("Windows/System32/config/SAM"), name("Users/Ann/NTUSER.DAT")), (None, None));
-        for (_, rule) in LINUX {
-            assert_eq!(named(Known::Ext, rule.name()).map(Rule::name), Some(rule.name()));
+        for (kind, table) in [(Known::Ext, LINUX), (Known::Ntfs, WINDOWS)] {
+            for (_, rule) in table {
+                assert_eq!(named(kind, rule.name()).map(Rule::name), Some(rule.name()));
+            }
         }
     }
 

@@ -7,6 +7,7 @@
 //! The difference is the records that differ, as they were in origin and then as the layer has them. Each of the two: a 32-bit
 //! count, and for each record its key and itself, both as a 32-bit length and that many bytes; numbers are little-endian.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use shale_disk::{Error, ErrorKind, Result};
@@ -78,10 +79,10 @@ impl<F: Form> Rule for F {
         Ok(bytes)
     }
 
-    fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged> {
+    fn merge(&self, onto: Cow<[u8]>, difference: &[u8], terms: &mut Terms) -> Result<Merged> {
         let mut rest = difference;
         let (origin, layer) = (take(&mut rest)?, take(&mut rest)?);
-        let onto = self.parse(onto)?;
+        let onto = self.parse(&onto)?;
         let mut difference = Difference { origin, layer, joined: BTreeSet::new() };
         self.adapt(&mut difference, &onto, terms);
         let (merged, mut both) = three_ways(&difference, &onto, terms.only_known);
@@ -201,7 +202,7 @@ pub mod tests {
         if difference.is_empty() {
             return (onto.to_owned(), Vec::new());
         }
-        let merged = rule.merge(onto.as_bytes(), &difference, &mut terms).unwrap();
+        let merged = rule.merge(onto.as_bytes().into(), &difference, &mut terms).unwrap();
         (String::from_utf8(merged.bytes).unwrap(), merged.both)
     }
 
@@ -231,7 +232,7 @@ pub mod tests {
         if difference.is_empty() {
             return (map(onto), Vec::new());
         }
-        let merged = Pairs.merge(onto, &difference, &mut Terms::default()).unwrap();
+        let merged = Pairs.merge(onto.into(), &difference, &mut Terms::default()).unwrap();
         (map(&merged.bytes), merged.both)
     }
 
@@ -260,10 +261,10 @@ pub mod tests {
 
         #[test]
         fn any_bytes_as_a_difference_are_refused_or_merged(onto in file(), difference in prop::collection::vec(any::<u8>(), 0..40)) {
-            let _ = super::super::dpkg::Packages.merge(&onto, &difference, &mut Terms::default());
-            let _ = super::super::accounts::Passwd.merge(&onto, &difference, &mut Terms::default());
-            let _ = super::super::alternatives::Alternatives.merge(&onto, &difference, &mut Terms::default());
-            let _ = super::super::ld_cache::LdCache.merge(&onto, &difference, &mut Terms::default());
+            let _ = super::super::dpkg::Packages.merge((&onto).into(), &difference, &mut Terms::default());
+            let _ = super::super::accounts::Passwd.merge((&onto).into(), &difference, &mut Terms::default());
+            let _ = super::super::alternatives::Alternatives.merge((&onto).into(), &difference, &mut Terms::default());
+            let _ = super::super::ld_cache::LdCache.merge((&onto).into(), &difference, &mut Terms::default());
         }
     }
 
@@ -271,7 +272,7 @@ pub mod tests {
     fn a_record_of_somebody_else_stays_away_where_only_known_ones_count() {
         let difference = Pairs.difference(b"a1b1", b"a2b2c1", None).unwrap();
         let mut terms = Terms { only_known: true, ..Terms::default() };
-        let merged = Pairs.merge(b"a1", &difference, &mut terms).unwrap();
+        let merged = Pairs.merge(b"a1".into(), &difference, &mut terms).unwrap();
         assert_eq!((&merged.bytes[..], &merged.both[..]), (&b"a2c1"[..], &["b".to_owned()][..]));
     }
 }

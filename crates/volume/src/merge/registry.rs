@@ -4,6 +4,8 @@
 //! have in it. A hive that is dirty is replayed from its logs first; where that cannot be, nothing is done at all. A hive that is
 //! new in a layer, such as that of a user who was added, is the layer's.
 
+use std::borrow::Cow;
+
 use shale_disk::Result;
 
 use super::{Merged, Rule, Terms};
@@ -17,11 +19,13 @@ impl Rule for Registry {
         match self.0 {
             Which::System => "registry-system",
             Which::Software => "registry-software",
+            Which::Components => "registry-components",
+            Which::Drivers => "registry-drivers",
             Which::User => "registry-user",
         }
     }
 
-    /// A hive and its copies are in memory at once.
+    /// Two states of a hive are in memory at once when a layer is made, and one when layers are put together: docs/benchmarks.md.
     fn limit(&self) -> u64 {
         256 << 20
     }
@@ -51,7 +55,7 @@ impl Rule for Registry {
         hive::difference(origin, now, &without)
     }
 
-    fn merge(&self, onto: &[u8], difference: &[u8], terms: &mut Terms) -> Result<Merged> {
+    fn merge(&self, onto: Cow<[u8]>, difference: &[u8], terms: &mut Terms) -> Result<Merged> {
         let (bytes, both) = hive::merge(onto, difference, terms.only_known)?;
         Ok(Merged { bytes, both })
     }

@@ -109,6 +109,25 @@ pub fn imported(bytes: &[u8], text: &str) -> Vec<u8> {
     std::fs::read(&hive).unwrap()
 }
 
+/// What `reglookup` reads of each key, in order: path, owner, group, who may do what, class.
+pub fn described(bytes: &[u8]) -> Vec<[String; 5]> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let out = Command::new("reglookup").args(["-H", "-s", "-t", "KEY"]).arg(file.path()).output();
+    let out = out.expect("reglookup is installed");
+    let errors = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && errors.is_empty(), "reglookup: {errors}");
+    let mut keys: Vec<_> = String::from_utf8_lossy(&out.stdout)
+        .lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            [0, 4, 5, 7, 8].map(|field| fields[field].to_owned())
+        })
+        .collect();
+    keys.sort();
+    keys
+}
+
 /// What `hivexml` reads, with times, which are in no export; the whole tree must be readable for it.
 pub fn xml(bytes: &[u8]) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -39,7 +39,9 @@ fn grown(kind: Made) -> impl Strategy<Value = Grown> {
         let size = prop_oneof![0usize..100, 600usize..9000, Just(4096), Just(300_000)];
         (any::<u8>(), size, any::<bool>()).prop_map(|(seed, size, hole)| What::File(seed, size, hole))
     };
-    let what = if kind == Made::Ntfs {
+    let what = if kind.is_fat() {
+        prop_oneof![3 => Just(What::Folder), 5 => file()].boxed()
+    } else if kind == Made::Ntfs {
         prop_oneof![3 => Just(What::Folder), 5 => file(), 1 => (0usize..3).prop_map(What::Name)].boxed()
     } else {
         prop_oneof![
@@ -60,7 +62,7 @@ fn grown(kind: Made) -> impl Strategy<Value = Grown> {
 pub fn forest(kind: Made) -> impl Strategy<Value = Forest> {
     let names = prop::sample::select(vec!["a", "b.x", "b", "Gruß", "with a rather long name.and ending"]);
     let path = prop::collection::vec(names, 1..4).prop_map(|names| names.join("/"));
-    prop::collection::btree_map(path, grown(kind), 0..14).prop_map(|mut forest| {
+    prop::collection::btree_map(path, grown(kind), 0..14).prop_map(move |mut forest| {
         // What is above an entry is a folder, and is there.
         for path in forest.keys().cloned().collect::<Vec<_>>() {
             for (at, _) in path.match_indices('/') {
@@ -69,8 +71,29 @@ pub fn forest(kind: Made) -> impl Strategy<Value = Forest> {
                 forest.entry(path[..at].to_owned()).or_insert_with(|| folder.clone()).what = What::Folder;
             }
         }
-        forest
+        if kind == Made::Ntfs { with_case(forest) } else { forest }
     })
+}
+
+/// Bits of [`Grown::attributes`] on NTFS: a security descriptor of its own, and a folder with case.
+const DESCRIPTOR: u8 = 32;
+const CASE: u8 = 64;
+
+fn has_case(forest: &Forest, folder: &str) -> bool {
+    forest.get(folder).is_some_and(|grown| grown.what == What::Folder && grown.attributes & CASE != 0)
+}
+
+/// Beside a file `a` there is another one, `A`, in folders with case.
+fn with_case(mut forest: Forest) -> Forest {
+    for (path, grown) in forest.clone() {
+        if let (Some((folder, "a")), What::File(seed, size, hole)) = (path.rsplit_once('/'), &grown.what)
+            && has_case(&forest, folder)
+        {
+            let what = What::File(!seed, *size, *hole);
+            forest.insert(format!("{folder}/A"), Grown { what, ..grown });
+        }
+    }
+    forest
 }
 
 /// Two states: the second is the first with some entries changed, taken away or added.
@@ -89,6 +112,11 @@ pub fn states(kind: Made) -> impl Strategy<Value = (Forest, Forest)> {
                 }
             }
         }
+        // What came from the first state may be in a folder without case now.
+        let folders = second.clone();
+        second.retain(|path, _| {
+            path.rsplit_once('/').is_none_or(|(folder, name)| name != "A" || has_case(&folders, folder))
+        });
         (first, second)
     })
 }
@@ -107,7 +135,7 @@ fn changed(grown: &Grown, choice: u64) -> Grown {
 
 fn facts(grown: &Grown, kind: Made) -> Facts {
     let moment = |add: u32| Moment { seconds: grown.time, nanoseconds: (grown.owner % 1000 + add) * 100_000 };
-    let is_unix = kind != Made::Ntfs;
+    let is_unix = kind.is_unix();
     Facts {
         mode: if is_unix { grown.mode } else { 0 },
         owner: if is_unix { grown.owner } else { 0 },
@@ -120,15 +148,55 @@ fn facts(grown: &Grown, kind: Made) -> Facts {
     }
 }
 
-fn attributes(grown: &Grown, kind: Made) -> Attributes {
+/// An access list as ext4 keeps it: a version, then kind and permissions, with an id where the kind has one.
+fn access_list(user: u32, permissions: u8) -> Vec<u8> {
+    let entry = |kind: u8| [kind, 0, permissions & 7, 0];
+    let user = [&entry(2)[..], &user.to_le_bytes()].concat();
+    [&[1, 0, 0, 0][..], &entry(1), &user, &entry(4), &entry(16), &entry(32)].concat()
+}
+
+/// A security descriptor: owner, group, and one entry that gives everybody what `rights` says.
+fn descriptor(rights: u16) -> Vec<u8> {
+    let sid = |last: &[u32], authority: u8| {
+        let mut sid = vec![1, last.len() as u8, 0, 0, 0, 0, 0, authority];
+        sid.extend(last.iter().flat_map(|number| number.to_le_bytes()));
+        sid
+    };
+    let (owner, group, everybody) = (sid(&[32, 544], 5), sid(&[18], 5), sid(&[0], 1));
+    let mask = 0x0012_0089 | u32::from(rights) & 0x1ff;
+    let entry = [&[0, 0, 20, 0][..], &mask.to_le_bytes(), &everybody].concat();
+    let list = [&[2, 0, 28, 0, 1, 0, 0, 0][..], &entry].concat();
+    let places = [20, 36, 0, 48u32].map(u32::to_le_bytes).concat();
+    [&[1, 0, 4, 0x80][..], &places, &owner, &group, &list].concat()
+}
+
+/// The name for DOS of those names that are none themselves.
+fn dos_name(path: &str) -> Option<&'static [u8]> {
+    match path.rsplit_once('/').map_or(path, |(_, name)| name) {
+        "Gruß" => Some(b"GRUSS~1"),
+        "with a rather long name.and ending" => Some(b"WITHAR~1.AND"),
+        _ => None,
+    }
+}
+
+fn attributes(path: &str, grown: &Grown, kind: Made) -> Attributes {
     let mut found = Attributes::new();
     let mut put = |bit: u8, name: &str, value: Vec<u8>| {
         if grown.attributes & bit != 0 {
             found.insert(name.as_bytes().to_vec(), value);
         }
     };
-    if kind == Made::Ntfs {
+    if kind.is_fat() {
+        put(0xff, "system.fat_attrib", vec![grown.attributes & 0x27]);
+    } else if kind == Made::Ntfs {
         put(0xff, "system.ntfs_attrib", [grown.attributes & 7, 0, 0, 0].to_vec());
+        put(DESCRIPTOR, "system.ntfs_acl", descriptor(grown.mode));
+        if let Some(name) = dos_name(path) {
+            put(4, "system.ntfs_dos_name", name.to_vec());
+        }
+        if grown.what == What::Folder {
+            put(CASE, "system.ntfs_versions", vec![0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+        }
         put(8, "system.ntfs_ea", vec![16, 0, 0, 0, 0, 1, 4, 0, b'E', 0, 1, 2, 3, 4, 0, 0]);
         if !matches!(grown.what, What::Folder) {
             put(
@@ -142,6 +210,10 @@ fn attributes(grown: &Grown, kind: Made) -> Attributes {
         put(2, "user.large", vec![grown.attributes; 700]);
         put(4, "security.capability", vec![1; 20]);
         put(8, "trusted.empty", Vec::new());
+        put(16, "system.posix_acl_access", access_list(grown.owner, grown.attributes));
+        if grown.what == What::Folder {
+            put(32, "system.posix_acl_default", access_list(grown.owner / 3, grown.attributes >> 4));
+        }
     }
     found
 }
@@ -151,7 +223,7 @@ pub fn plant(image: &Image, forest: &Forest) {
     let kind = image.kind;
     image.change(|files| {
         let mut nodes = BTreeMap::from([(String::new(), files.root())]);
-        let mut named: Vec<(u64, Grown)> = Vec::new();
+        let mut named: Vec<(u64, String, Grown)> = Vec::new();
         for (path, grown) in forest {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
             let parent = nodes[folder];
@@ -162,9 +234,14 @@ pub fn plant(image: &Image, forest: &Forest) {
                 }
                 what => (what.clone(), None),
             };
-            if let Some((node, grown)) = original {
+            if let Some((node, of, grown)) = original {
                 files.link(parent, name.as_bytes(), node).unwrap();
-                files.describe(node, parent, &facts(&grown, kind), &attributes(&grown, kind)).unwrap();
+                let mut attributes = attributes(&of, &grown, kind);
+                // A name for DOS belongs to one of a file's folders.
+                if of.rsplit_once('/').map_or("", |(folder, _)| folder) != folder {
+                    attributes.remove(&b"system.ntfs_dos_name"[..]);
+                }
+                files.describe(node, parent, &facts(&grown, kind), &attributes).unwrap();
                 continue;
             }
             let entry = match &what {
@@ -184,13 +261,13 @@ pub fn plant(image: &Image, forest: &Forest) {
                 if kind == Made::Ntfs && seed % 3 == 0 {
                     stream(files, node, seed);
                 }
-                named.push((node, grown));
+                named.push((node, path.clone(), grown));
             }
-            files.describe(node, parent, &facts(grown, kind), &attributes(grown, kind)).unwrap();
+            files.describe(node, parent, &facts(grown, kind), &attributes(path, grown, kind)).unwrap();
         }
         for (path, grown) in forest.iter().rev().filter(|(_, grown)| grown.what == What::Folder) {
             let parent = nodes[path.rsplit_once('/').map_or("", |(folder, _)| folder)];
-            files.describe(nodes[path], parent, &facts(grown, kind), &attributes(grown, kind)).unwrap();
+            files.describe(nodes[path], parent, &facts(grown, kind), &attributes(path, grown, kind)).unwrap();
         }
         // The root's times are those of the last change: not what is compared.
         let root = files.entry(files.root()).unwrap();

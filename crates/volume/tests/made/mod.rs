@@ -3,18 +3,24 @@
 
 pub mod forest;
 pub mod guest;
+pub mod logfile;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use shale_disk::{Content, Disk, FileDisk, Watch, extents};
+use shale_disk::{Content, Disk, Extent, FileDisk, Watch, extents};
+use shale_volume::apply::apply;
 use shale_volume::changes::Changes;
+use shale_volume::diff::diff;
+use shale_volume::exclude::Exclusions;
 use shale_volume::files::{Attributes, Entry, Facts, Files, Kind, Moment, Program};
+use shale_volume::plan::plan;
+use shale_volume::stored::{Stored, Writer};
 use shale_volume::tree::Tree;
 
 pub const MIB: u64 = 1 << 20;
@@ -52,6 +58,53 @@ pub enum Made {
     Ext4,
     Ext2,
     Ntfs,
+    Fat12,
+    Fat16,
+    Fat32,
+}
+
+impl Made {
+    pub fn is_fat(self) -> bool {
+        matches!(self, Self::Fat12 | Self::Fat16 | Self::Fat32)
+    }
+
+    /// Whether entries have owners and modes.
+    pub fn is_unix(self) -> bool {
+        matches!(self, Self::Ext4 | Self::Ext2)
+    }
+}
+
+/// A disk that tells what is read of it.
+pub struct Read {
+    disk: Arc<dyn Disk>,
+    ranges: Mutex<Vec<Range<u64>>>,
+}
+
+impl Read {
+    pub fn of(image: &Image) -> Arc<Self> {
+        Arc::new(Self { disk: image.disk(), ranges: Mutex::default() })
+    }
+
+    /// Bytes that were read inside of a range, each as often as it was.
+    pub fn inside(&self, range: &Range<u64>) -> u64 {
+        let both = |read: &Range<u64>| read.end.min(range.end).saturating_sub(read.start.max(range.start));
+        self.ranges.lock().unwrap().iter().map(both).sum()
+    }
+}
+
+impl Disk for Read {
+    fn size(&self) -> u64 {
+        self.disk.size()
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> shale_disk::Result<()> {
+        self.ranges.lock().unwrap().push(offset..offset + buf.len() as u64);
+        self.disk.read_at(buf, offset)
+    }
+
+    fn extent_at(&self, offset: u64) -> shale_disk::Result<Extent> {
+        self.disk.extent_at(offset)
+    }
 }
 
 /// A folder with an image in it.
@@ -66,10 +119,20 @@ impl Image {
         let image = Self { folder: tempfile::tempdir().unwrap(), kind };
         let path = image.path();
         File::create(&path).unwrap().set_len(size).unwrap();
+        if kind.is_fat() {
+            // Sleuthkit takes FAT32 with fewer than 65525 clusters for damaged: they are as small as can be.
+            let (width, sectors) = match kind {
+                Made::Fat12 => ("12", "8"),
+                Made::Fat16 => ("16", "2"),
+                _ => ("32", "1"),
+            };
+            run("mkfs.fat", &["-F", width, "-s", sectors, path.to_str().unwrap()]);
+            return image;
+        }
         let mut arguments = match kind {
             Made::Ext4 => vec!["-q", "-F", "-t", "ext4", "-b", "4096"],
             Made::Ext2 => vec!["-q", "-F", "-t", "ext2", "-b", "1024", "-I", "256"],
-            Made::Ntfs => vec!["-q", "-F", "-Q"],
+            _ => vec!["-q", "-F", "-Q"],
         };
         if let Some(tree) = tree {
             arguments.extend(["-d", tree.to_str().unwrap()]);
@@ -88,7 +151,11 @@ impl Image {
     }
 
     pub fn open(&self) -> Files {
-        let disk = self.disk();
+        self.open_as(self.disk())
+    }
+
+    /// Opens what `disk` shows of it.
+    pub fn open_as(&self, disk: Arc<dyn Disk>) -> Files {
         let size = disk.size();
         Files::open(&program(), disk, 0..size).unwrap()
     }
@@ -125,8 +192,28 @@ impl Image {
                 drop(run("ntfsinfo", &["-m", "-f", path]));
                 drop(run("fls", &["-f", "ntfs", "-r", path]));
             }
+            Made::Fat12 | Made::Fat16 | Made::Fat32 => {
+                drop(run("fsck.fat", &["-n", path]));
+                drop(run("fls", &["-f", "fat", "-r", path]));
+            }
         }
     }
+}
+
+/// The file record at a path of NTFS, which sleuthkit tells.
+pub fn record(image: &Image, name: &str) -> String {
+    let path = image.path();
+    let listed = run("fls", &["-f", "ntfs", "-r", "-p", path.to_str().unwrap()]);
+    let line = listed
+        .lines()
+        .find(|line| line.ends_with(&format!("\t{name}")))
+        .unwrap_or_else(|| panic!("{name} is not in {listed}"));
+    line.split_whitespace().nth(1).unwrap().split('-').next().unwrap().to_owned()
+}
+
+/// What ntfsinfo tells of it.
+pub fn info(image: &Image, name: &str) -> String {
+    run("ntfsinfo", &["-f", "-v", "-i", &record(image, name), image.path().to_str().unwrap()])
 }
 
 /// An entry as it is compared: without numbers that depend on where it lies.
@@ -188,4 +275,29 @@ pub fn changed_blocks(base: &Image, now: &Image) -> Vec<std::ops::Range<u64>> {
         }
     }
     ranges
+}
+
+/// The delta between two images, put on the first: it is the second then.
+pub fn there_and_back(a: &Image, b: &Image) {
+    let delta = |file: &Path| {
+        let mut writer = Writer::new(File::create(file).unwrap());
+        let (changed, none) = (changed_blocks(a, b), Exclusions::default());
+        let delta = diff(&mut a.open(), &mut b.open(), Some(&changed), &none, &mut writer, go_on()).unwrap();
+        writer.finish(&delta).unwrap();
+        Stored::open(Arc::new(FileDisk::open(file).unwrap())).unwrap()
+    };
+    let file = a.folder.path().join("delta");
+    let (found, mut stored) = delta(&file);
+    let expected = comparable(b);
+    let changes = Arc::new(Changes::new(a.disk(), a.folder.path()).unwrap());
+    let mut files = Files::open_to_write(&program(), changes.clone(), 0..changes.size()).unwrap();
+    let base = Tree::read(&mut files, go_on()).unwrap();
+    let planned = plan(&[&found], &base);
+    assert_eq!(planned.conflicts, []);
+    apply(&mut files, &base, &planned, &mut [&mut stored], go_on()).unwrap();
+    files.close().unwrap();
+    a.take(&changes);
+    a.judge();
+    assert_eq!(comparable(a), expected);
+    assert!(delta(&file).0.changes.is_empty(), "nothing is left to do");
 }

@@ -42,6 +42,9 @@ pub(super) fn add(db: &mut Database, mut record: Record) -> Reply<String> {
     if !is_empty {
         db.get("VDI", &disk)?;
     }
+    if !is_empty && text(&record, "type") == "CD" {
+        must_be_iso(db, &disk)?;
+    }
     if is_empty && text(&record, "type") != "CD" {
         return Err(Failure::new("VBD_NOT_REMOVABLE_MEDIA", [NULL]));
     }
@@ -141,6 +144,7 @@ fn insert(request: &Request) -> Reply {
     if !request.pool.db().field("VBD", vbd, "empty")?.is_true() {
         return Err(Failure::new("VBD_NOT_EMPTY", [vbd]));
     }
+    must_be_iso(&request.pool.db(), disk)?;
     let medium = vdi::Disk::find(&request.pool, disk)?;
     power::change_medium(&request.pool, &vm, Some(medium.repository.path(medium.uuid)))?;
     let mut db = request.pool.db();
@@ -160,6 +164,12 @@ fn eject(request: &Request) -> Reply {
     db.set("VBD", vbd, "VDI", NULL)?;
     db.set("VBD", vbd, "empty", true)?;
     vdi::allow(&mut db, &disk).map(|()| Value::Void)
+}
+
+/// Fails unless the disk lies in storage of CDs: no other goes into a drive.
+fn must_be_iso(db: &Database, disk: &str) -> Reply<()> {
+    let content = db.text("SR", &db.text("VDI", disk, "SR")?, "content_type")?;
+    if content == "iso" { Ok(()) } else { Err(Failure::new("VDI_IS_NOT_ISO", [disk, &content])) }
 }
 
 /// The VM of a CD drive.

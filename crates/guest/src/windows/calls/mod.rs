@@ -1,7 +1,12 @@
 //! The C interface of Windows, wrapped: each function here makes one question or order of it, and decides nothing.
 
 pub mod devices;
+pub mod domain;
+pub mod drives;
+pub mod interrupts;
+pub mod port;
 pub mod registry;
+pub mod services;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,14 +18,14 @@ use windows_sys::Win32::Security::{
     AdjustTokenPrivileges, LUID_AND_ATTRIBUTES, LookupPrivilegeValueW, SE_PRIVILEGE_ENABLED,
     SE_SHUTDOWN_NAME, TOKEN_ADJUST_PRIVILEGES, TOKEN_PRIVILEGES, TOKEN_QUERY,
 };
-use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
-use windows_sys::Win32::System::Console::SetConsoleCtrlHandler;
+use windows_sys::Win32::Storage::FileSystem::{
+    GetDiskFreeSpaceExW, MOVEFILE_DELAY_UNTIL_REBOOT, MoveFileExW,
+};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, PROCESSENTRY32W, Process32FirstW, Process32NextW, TH32CS_SNAPPROCESS,
 };
-use windows_sys::Win32::System::RemoteDesktop::ProcessIdToSessionId;
 use windows_sys::Win32::System::Shutdown::{
-    EWX_FORCEIFHUNG, EWX_POWEROFF, ExitWindowsEx, SHTDN_REASON_FLAG_PLANNED,
+    EWX_FORCEIFHUNG, EWX_POWEROFF, EWX_REBOOT, EXIT_WINDOWS_FLAGS, ExitWindowsEx, SHTDN_REASON_FLAG_PLANNED,
     SHTDN_REASON_MAJOR_OPERATINGSYSTEM,
 };
 use windows_sys::Win32::System::SystemInformation::GetSystemWindowsDirectoryW;
@@ -33,8 +38,10 @@ use windows_sys::Win32::UI::Shell::IsUserAnAdmin;
 pub struct Process {
     /// Its program's name, in small letters.
     pub name: String,
-    /// The session it runs in: 0 is that of services. Unknown for one that has just ended.
-    pub session: Option<u32>,
+    /// Its number.
+    pub id: u32,
+    /// The number of the one that started it, which may have ended.
+    pub parent: u32,
 }
 
 /// A handle that is closed when it is no longer needed.
@@ -80,12 +87,6 @@ pub fn is_administrator() -> bool {
     unsafe { IsUserAnAdmin() != 0 }
 }
 
-/// Ctrl-C does nothing any more, neither to this program nor to those it starts.
-pub fn ignore_interrupts() {
-    // SAFETY: no function is handed over. Where there is no console there is no Ctrl-C either.
-    unsafe { SetConsoleCtrlHandler(None, 1) };
-}
-
 /// All processes.
 pub fn processes() -> io::Result<Vec<Process>> {
     // SAFETY: the function takes numbers only.
@@ -99,11 +100,8 @@ pub fn processes() -> io::Result<Vec<Process>> {
     // SAFETY: the snapshot is open, and the entry says how large it is.
     check(unsafe { Process32FirstW(snapshot.0, &mut entry) })?;
     loop {
-        let mut session = 0;
-        // SAFETY: the number is written to a place that lives longer than the call.
-        let known = unsafe { ProcessIdToSessionId(entry.th32ProcessID, &mut session) } != 0;
         let name = narrow(&entry.szExeFile).to_lowercase();
-        processes.push(Process { name, session: known.then_some(session) });
+        processes.push(Process { name, id: entry.th32ProcessID, parent: entry.th32ParentProcessID });
         // SAFETY: as above.
         if unsafe { Process32NextW(snapshot.0, &mut entry) } == 0 {
             return Ok(processes);
@@ -136,9 +134,25 @@ pub fn space(drive: &str) -> io::Result<(u64, u64)> {
     Ok((size, free))
 }
 
+/// Has a file deleted when Windows starts next: one that runs cannot be deleted before.
+pub fn delete_at_next_start(path: &str) -> io::Result<()> {
+    let path = wide(path);
+    // SAFETY: the path ends with its mark and lives longer than the call; no new name is what asks for this.
+    check(unsafe { MoveFileExW(path.as_ptr(), null(), MOVEFILE_DELAY_UNTIL_REBOOT) })
+}
+
 /// Begins to shut Windows down, wholly (not to the half-sleep that starts fast), and to power the machine off. Programs
 /// may still save their work; those that hang are ended.
 pub fn shut_down() -> io::Result<()> {
+    leave(EWX_POWEROFF)
+}
+
+/// Begins to restart Windows, in the same way.
+pub fn restart() -> io::Result<()> {
+    leave(EWX_REBOOT)
+}
+
+fn leave(how: EXIT_WINDOWS_FLAGS) -> io::Result<()> {
     let mut token = null_mut();
     // SAFETY: the process's own handle needs no closing; the token is written to a place that lives longer.
     check(unsafe {
@@ -154,5 +168,5 @@ pub fn shut_down() -> io::Result<()> {
     check(unsafe { AdjustTokenPrivileges(token.0, 0, &privileges, 0, null_mut(), null_mut()) })?;
     let reason = SHTDN_REASON_MAJOR_OPERATINGSYSTEM | SHTDN_REASON_FLAG_PLANNED;
     // SAFETY: the function takes numbers only.
-    check(unsafe { ExitWindowsEx(EWX_POWEROFF | EWX_FORCEIFHUNG, reason) })
+    check(unsafe { ExitWindowsEx(how | EWX_FORCEIFHUNG, reason) })
 }

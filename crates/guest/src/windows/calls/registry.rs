@@ -1,4 +1,4 @@
-//! Reading the registry: the machine's part of it (`HKEY_LOCAL_MACHINE`), as 64-bit programs see it.
+//! The registry: the machine's part of it (`HKEY_LOCAL_MACHINE`), as 64-bit programs see it. It is read, and keys are removed.
 
 use super::{narrow, wide};
 use std::io;
@@ -8,7 +8,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_LOCAL_MACHINE, KEY_READ, KEY_WOW64_64KEY, REG_DWORD, REG_EXPAND_SZ, REG_MULTI_SZ, REG_SZ,
-    RegCloseKey, RegEnumValueW, RegOpenKeyExW, RegQueryValueExW,
+    RegCloseKey, RegDeleteTreeW, RegEnumValueW, RegFlushKey, RegOpenKeyExW, RegQueryValueExW,
 };
 
 /// Longest name of a value, with its end mark.
@@ -35,6 +35,16 @@ fn failed(error: u32) -> io::Error {
     io::Error::from_raw_os_error(error.cast_signed())
 }
 
+/// Removes a key with all that is in it. One that is not there is fine.
+pub fn remove(path: &str) -> io::Result<()> {
+    let path = wide(path);
+    // SAFETY: the path ends with its mark and lives longer than the call.
+    match unsafe { RegDeleteTreeW(HKEY_LOCAL_MACHINE, path.as_ptr()) } {
+        ERROR_SUCCESS | ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => Ok(()),
+        error => Err(failed(error)),
+    }
+}
+
 impl Key {
     /// Opens a key, if it is there.
     pub fn open(path: &str) -> io::Result<Option<Self>> {
@@ -45,6 +55,15 @@ impl Key {
         match unsafe { RegOpenKeyExW(HKEY_LOCAL_MACHINE, path.as_ptr(), 0, access, &mut key) } {
             ERROR_SUCCESS => Ok(Some(Self(key))),
             ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND => Ok(None),
+            error => Err(failed(error)),
+        }
+    }
+
+    /// Returns once what was changed in the hive of this key is on the disk.
+    pub fn flush(&self) -> io::Result<()> {
+        // SAFETY: the key is open.
+        match unsafe { RegFlushKey(self.0) } {
+            ERROR_SUCCESS => Ok(()),
             error => Err(failed(error)),
         }
     }
