@@ -122,3 +122,41 @@ test('a page that is open while the server restarts says so, comes back, and sho
   await api(page, 'PATCH', `/layers/${layer.id}`, { name: 'Renamed meanwhile' });
   await page.getByRole('link', { name: 'Renamed meanwhile' }).waitFor();
 });
+
+test('what changes between what a page has read and its stream of events is shown', async () => {
+  let release;
+  const held = new Promise((done) => (release = done));
+  await page.route('**/api/v1/events*', async (route) => {
+    await held;
+    await route.continue();
+  });
+  page.once('dialog', (dialog) => void dialog.accept());
+  await page.goto('/layers/os');
+  await page.getByRole('link', { name: 'Renamed meanwhile' }).waitFor();
+  await api(page, 'PATCH', `/layers/${layer.id}`, { name: 'Renamed before the stream' });
+  release();
+  await page.getByRole('link', { name: 'Renamed before the stream' }).waitFor();
+  await page.unrouteAll();
+});
+
+test('what changes while a page still waits for its first answer is shown', async () => {
+  let release, answered;
+  const held = new Promise((done) => (release = done));
+  const late = new Promise((done) => (answered = done));
+  const hold = async (route) => {
+    const response = await route.fetch();
+    answered();
+    await held;
+    await route.fulfill({ response });
+  };
+  await page.route('**/api/v1/layers?*', hold, { times: 1 });
+  const stream = page.waitForResponse('**/api/v1/events*');
+  await page.goto('/layers/os');
+  await Promise.all([late, stream]);
+  await api(page, 'PATCH', `/layers/${layer.id}`, { name: 'Renamed while it waited' });
+  // The event comes, and what it touches would be read again, before the answer does.
+  await page.waitForTimeout(1_000);
+  release();
+  await page.getByRole('link', { name: 'Renamed while it waited' }).waitFor();
+  await page.unrouteAll();
+});

@@ -2,11 +2,13 @@
 //
 //   event of a task   ──▶ put into every list and page that shows it, at once; when it has ended, what it kept busy is read again
 //   any other event   ──▶ what it touches is read again, a moment later, many events together
-//   reset, reconnect  ──▶ everything that is shown is read again
+//   reset             ──▶ everything that is shown is read again
 //
-// The browser takes a broken stream up again by itself with Last-Event-ID. When the server refuses the stream (it is
-// being restarted behind a proxy, the session is over) the browser gives up, and this file tries again.
-import type { QueryClient } from '@tanstack/react-query';
+// The stream goes on behind the newest event that the session knew of, which is read before all else: nothing changes
+// unseen between what is read and the stream. The browser takes a broken stream up again by itself with Last-Event-ID.
+// When the server refuses the stream (it is being restarted behind a proxy, the session is over) the browser gives up,
+// and this file tries again behind the last event seen.
+import type { Query, QueryClient } from '@tanstack/react-query';
 import type { TaskFilter } from './queries';
 import { belongs, withTask, type TaskPages } from './taskLists';
 import type { Event, Task } from './wire';
@@ -50,18 +52,43 @@ function putTask(queries: QueryClient, task: Task) {
   }
 }
 
-/** Listens until the returned function is called. `online` is told whether the stream stands. */
-export function listen(queries: QueryClient, online: (yes: boolean) => void): () => void {
+/** Reads again what is shown. */
+function reader(queries: QueryClient) {
+  const waiting = new Set<string>();
+  /** What is being read just now may have been answered before the change: it is read once more when it is there. */
+  const underway = (query: Query) => {
+    if (waiting.has(query.queryHash)) return;
+    waiting.add(query.queryHash);
+    const again = () => {
+      waiting.delete(query.queryHash);
+      stale(query);
+    };
+    void query.promise?.then(again, again);
+  };
+  const stale = ({ queryKey }: Query) => void queries.invalidateQueries({ queryKey, exact: true });
+  const isUnderway = ({ state }: Query) => state.fetchStatus === 'fetching';
+  const found = (queryKey?: string[]) => queries.getQueryCache().findAll({ queryKey });
+  return {
+    /** Everything, or what has such a key. */
+    again: (queryKey?: string[]) => found(queryKey).forEach((query) => (isUnderway(query) ? underway : stale)(query)),
+    /** Only what is on its way: the rest is known already. */
+    underway: (queryKey: string[]) => found(queryKey).filter(isUnderway).forEach(underway),
+  };
+}
+
+/** Listens behind an event until the returned function is called. `online` is told whether the stream stands. */
+export function listen(queries: QueryClient, newest: number, online: (yes: boolean) => void): () => void {
   let source: EventSource | undefined;
   let again: ReturnType<typeof setTimeout> | undefined;
   let gathering: ReturnType<typeof setTimeout> | undefined;
   let wait = FIRST_TRY_MS;
-  let lost = false;
+  let last = newest;
   const stale = new Map<string, string[]>();
+  const read = reader(queries);
 
   const refresh = () => {
     gathering = undefined;
-    for (const queryKey of stale.values()) void queries.invalidateQueries({ queryKey });
+    for (const queryKey of stale.values()) read.again(queryKey);
     stale.clear();
   };
   const later = (keys: string[][]) => {
@@ -70,25 +97,24 @@ export function listen(queries: QueryClient, online: (yes: boolean) => void): ()
   };
   const take = (message: MessageEvent<string>) => {
     const event = JSON.parse(message.data) as Event;
-    if (event.kind === 'reset') void queries.invalidateQueries();
+    last = event.seq;
+    if (event.kind === 'reset') read.again();
     else if (event.task) {
       putTask(queries, event.task);
+      read.underway(['task', event.task.id]);
+      read.underway(['tasks']);
       later(touched('task', event.id, Boolean(event.task.finished_at)));
     } else later(touched(event.kind, event.id));
   };
   const open = () => {
-    source = new EventSource('/api/v1/events');
+    source = new EventSource(`/api/v1/events?after=${last}`);
     for (const kind of KINDS) source.addEventListener(kind, take as (event: globalThis.Event) => void);
     source.onopen = () => {
-      // Without an event there was no Last-Event-ID to send: whether something was missed is not known.
-      if (lost) void queries.invalidateQueries();
-      lost = false;
       wait = FIRST_TRY_MS;
       online(true);
     };
     source.onerror = () => {
       online(false);
-      lost = true;
       if (source?.readyState !== EventSource.CLOSED) return;
       void queries.invalidateQueries({ queryKey: ['session'] });
       again = setTimeout(open, wait);

@@ -2,6 +2,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { listen } from '../api/events';
+import { sessionQuery } from '../api/queries';
 
 const PATIENCE_MS = 2_500;
 
@@ -11,7 +12,9 @@ export function useEvents(): boolean {
   const [online, setOnline] = useState(true);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = listen(queries, (yes) => {
+    // Of no session there is no event: what is shown is read again, once.
+    const newest = queries.getQueryData(sessionQuery.queryKey)?.newest_event ?? 0;
+    const stop = listen(queries, newest, (yes) => {
       clearTimeout(timer);
       if (yes) setOnline(true);
       else timer = setTimeout(() => setOnline(false), PATIENCE_MS);

@@ -23,6 +23,9 @@ pub struct Session {
     /// What who is signed in may do that is no action of one thing, by the names of the operations: `create_layer`,
     /// `create_connector`, …; and `name_server_files`. Empty when nobody is.
     pub actions: Vec<Action>,
+    /// Number of the newest event: `GET /events?after=` it tells of every change to what is read from here on. Only for
+    /// who is signed in.
+    pub newest_event: Option<i64>,
 }
 
 /// Who is signed in: a user, a token, or this host's administrator (with an id of zeros).

@@ -29,6 +29,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub struct Which {
     /// `task`, `layer`, `version`, `connector`, `template`, `image`, `machine`, `upload`, `user`, `token`, separated by commas; all when left out.
     kinds: Option<String>,
+    /// Go on behind this event: `newest_event` of `GET /session`. A header `Last-Event-ID` is newer, and wins.
+    after: Option<i64>,
 }
 
 /// Watch what changes. A `reset` event means that some were missed: read again what is shown.
@@ -42,8 +44,9 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Sent, Infallible>>>> {
     let kinds: Option<Vec<String>> = which.kinds.map(|kinds| kinds.split(',').map(str::to_owned).collect());
-    let after = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
-    let (missed, receiver) = app.feed.watch(after);
+    let last_seen =
+        headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
+    let (missed, receiver) = app.feed.watch(last_seen.or(which.after));
     let newest = app.feed.newest();
     let reset = missed.is_none().then_some(Signal::Reset(newest));
     let missed = missed.unwrap_or_default().into_iter().map(Signal::Change);

@@ -35,7 +35,8 @@ async fn shown(app: &App, actor: Option<&Actor>) -> Answer<Session> {
     };
     let user = actor.map(|actor| SignedIn { id, name: actor.name.clone(), role: actor.role });
     let actions = actor.map(|actor| view::general_actions(actor.role)).unwrap_or_default();
-    Ok(Session { setup_needed, user, csrf, expires_at, server: server_info(), actions })
+    let newest_event = actor.map(|_| app.feed.newest());
+    Ok(Session { setup_needed, user, csrf, expires_at, server: server_info(), actions, newest_event })
 }
 
 /// Show who is signed in, and whether the server must be set up first.

@@ -29,6 +29,10 @@ impl Watcher {
 
     /// The next event: its id on the stream, its data.
     async fn next(&mut self) -> (String, Value) {
+        tokio::time::timeout(Duration::from_secs(60), self.arrived()).await.expect("an event in time")
+    }
+
+    async fn arrived(&mut self) -> (String, Value) {
         loop {
             if let Some((event, rest)) = self.buffer.split_once("\n\n") {
                 let field =
@@ -42,8 +46,7 @@ impl Watcher {
                 assert_eq!(kind.unwrap(), data["kind"].as_str().unwrap());
                 return (data["seq"].to_string(), data);
             }
-            let piece = tokio::time::timeout(Duration::from_secs(60), self.stream.next()).await;
-            let piece = piece.expect("an event in time").expect("an open stream").unwrap();
+            let piece = self.stream.next().await.expect("an open stream").unwrap();
             self.buffer.push_str(std::str::from_utf8(&piece).unwrap());
         }
     }
@@ -88,6 +91,22 @@ async fn events_arrive_in_order_and_a_watcher_that_comes_back_misses_none() {
     );
     let more = back.until(is_done).await;
     assert!(!more.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missed_between_reading_and_watching() {
+    let service = Service::start().await;
+    let session = service.get("/session").await.expect(200);
+    let newest = session["newest_event"].as_i64().unwrap();
+    let connector = service.connector().await;
+    service.patch(&format!("/connectors/{connector}"), json!({ "name": "there" })).await.expect(200);
+    let mut watcher = Watcher::new(&service, &format!("?after={newest}"), None).await;
+    let (seq, event) = watcher.next().await;
+    assert_eq!((event["kind"].as_str(), event["id"].as_str()), (Some("connector"), Some(&*connector)));
+    assert_eq!(seq, (newest + 1).to_string());
+    service.patch(&format!("/connectors/{connector}"), json!({ "name": "here" })).await.expect(200);
+    let mut back = Watcher::new(&service, &format!("?after={newest}"), Some(&seq)).await;
+    assert_eq!(back.next().await.0, (newest + 2).to_string(), "the header is newer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
