@@ -49,8 +49,8 @@ impl App {
                 .because(e)
         })?;
         let world = Arc::new(World::new(catalog, repository, Arc::new(place), program, open_connector)?);
-        let feed = Arc::new(Feed::default());
-        let engine = Engine::new(world.clone(), feed.clone());
+        let feed = world.feed.clone();
+        let engine = Engine::new(world.clone());
         Ok(Self { world, engine, feed, access: Arc::default(), tls: Arc::default(), cds: Arc::default() })
     }
 }

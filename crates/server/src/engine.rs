@@ -146,17 +146,16 @@ pub struct Engine {
     kinds: HashMap<&'static str, Kind<World>>,
     runner: Runner,
     teller: Arc<Teller>,
-    feed: Arc<Feed>,
 }
 
 impl Engine {
     /// An engine over `world` that knows all kinds of tasks. Nothing runs yet: see [`Engine::launch_open`].
-    pub fn new(world: Arc<World>, feed: Arc<Feed>) -> Arc<Self> {
+    pub fn new(world: Arc<World>) -> Arc<Self> {
         let journal = CatalogJournal { catalog: world.catalog.clone(), runtime: Handle::current() };
-        let teller = Arc::new(Teller { feed: feed.clone(), paces: Mutex::default() });
+        let teller = Arc::new(Teller { feed: world.feed.clone(), paces: Mutex::default() });
         let runner = Runner::new(Arc::new(journal), Arc::new(WallClock), teller.clone());
         let kinds = jobs::kinds().into_iter().map(|kind| (kind.name(), kind)).collect();
-        Arc::new(Self { world, kinds, runner, teller, feed })
+        Arc::new(Self { world, kinds, runner, teller })
     }
 
     /// Goes on with every task that has not ended: after a start.
@@ -185,24 +184,23 @@ impl Engine {
             let text = format!("This release of Shale knows no task of the kind '{}'.", task.kind);
             return self.end(task, "stuck", Some(text));
         };
-        loop {
+        let ended = loop {
             match self.runner.drive(&id, kind, &self.world, &task.input) {
                 // The thread that drives it already sees whatever was asked.
                 Ok(Drive::Busy) => return,
-                Ok(Drive::Waiting(_)) => break,
-                Ok(Drive::Ended(ending)) => {
-                    let (ending, error) = told(ending);
-                    self.end(task, ending, error);
-                    break;
-                }
+                Ok(Drive::Waiting(_)) => break None,
+                Ok(Drive::Ended(ending)) => break Some(told(ending)),
                 Err(error) => {
                     tracing::error!(task = id, error = chain(&error), "a task's log failed; trying again");
                     std::thread::sleep(PAUSE);
                 }
             }
-        }
+        };
         self.teller.lock().remove(&id);
-        self.changed(task);
+        match ended {
+            Some((ending, error)) => self.end(task, ending, error),
+            None => self.changed(task),
+        }
     }
 
     /// Notes the end in the task's row; it is in the log already. A layer stays claimed until it is noted.
@@ -218,26 +216,20 @@ impl Engine {
             tracing::error!(task = %task.id, error = chain(&error), "a task's end could not be noted; trying again");
             std::thread::sleep(PAUSE);
         }
-        self.changed(task);
+        self.tell(task, |noun| jobs::is_gone(task, ending, noun));
     }
 
-    /// Tells watchers of everything that a task may have changed.
+    /// Tells watchers of everything that a task may have changed, before it has ended.
     pub fn changed(&self, task: &TaskRow) {
-        let deleted = task.kind.starts_with("delete_");
-        if let Some(id) = task.version_id {
-            self.feed.publish("version", id, deleted);
-        }
-        if let Some(id) = task.layer_id {
-            self.feed.publish("layer", id, task.kind == "delete_layer");
-        }
-        for (noun, field) in [("image", "image_id"), ("template", "template_id")] {
-            let id = task.input.get(field).and_then(|id| Uuid::parse_str(id.as_str()?).ok());
-            if let Some(id) = id {
-                self.feed.publish(noun, id, false);
-            }
+        self.tell(task, |_| false);
+    }
+
+    fn tell(&self, task: &TaskRow, is_gone: impl Fn(&str) -> bool) {
+        for (noun, id) in jobs::objects(task) {
+            self.world.feed.publish(noun, id, is_gone(noun));
         }
         // Last, so that who sees a task end has been told of all it did.
-        self.feed.publish("task", task.id, false);
+        self.world.feed.publish("task", task.id, false);
     }
 
     /// What a task's log says of it now.

@@ -3,6 +3,7 @@
 use crate::catalog::{Catalog, ConnectorRow, now};
 use crate::composition::{Composing, Previews};
 use crate::error::{Error, Result, chain};
+use crate::feed::Feed;
 use crate::place::Place;
 use crate::secrets::Secrets;
 use crate::tools::Tools;
@@ -38,6 +39,8 @@ pub struct World {
     pub composing: Composing,
     /// The plan that was told last.
     pub previews: Previews,
+    /// What tells watchers.
+    pub feed: Arc<Feed>,
     open_connector: OpenConnector,
     /// Those in use, by configuration: a platform's sessions, and what is known of its machines, are kept. One whose
     /// settings have changed is opened anew.
@@ -77,6 +80,7 @@ impl World {
             tools,
             composing: Composing::default(),
             previews: Previews::default(),
+            feed: Arc::default(),
             open_connector,
             connectors,
             runtime,

@@ -55,6 +55,7 @@ impl Door {
             let mut tx = self.app.world.catalog.begin().await?;
             TokenRow::touch(&mut tx, token.id).await?;
             tx.commit().await?;
+            self.app.feed.publish("token", token.id, false);
         }
         let name = format!("token '{}'", token.name);
         Ok(Some(Actor { name, role: token.role, identity: Identity::Token(token.id) }))

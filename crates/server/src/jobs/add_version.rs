@@ -295,14 +295,28 @@ pub(super) fn needs(bench: &Bench, problem: Option<String>) -> Result<Value, Ste
 
 /// Notes that the version waits for a person (again). A version that is being given up stays so.
 pub(super) fn wait_for_person(world: &World, version: Uuid) -> Result<(), StepError> {
-    change(world, async |tx| {
-        let event = match VersionRow::get(tx, version).await?.map(|row| row.state) {
-            Some(VersionState::Editing) => VersionEvent::MachineReady,
-            Some(VersionState::Finalizing) => VersionEvent::FinalizeRefused,
-            _ => return Ok(()),
-        };
-        VersionRow::happen(tx, version, event).await.map(drop)
+    moved(world, version, |state| match state {
+        VersionState::Editing => Some(VersionEvent::MachineReady),
+        VersionState::Finalizing => Some(VersionEvent::FinalizeRefused),
+        _ => None,
     })
+}
+
+/// A version's next state, if it has one from where it is. Told at once: nothing else tells of it until its task ends or waits.
+fn moved(
+    world: &World,
+    version: Uuid,
+    by: impl Fn(VersionState) -> Option<VersionEvent>,
+) -> Result<(), StepError> {
+    let moved = change(world, async |tx| {
+        let event = VersionRow::get(tx, version).await?.and_then(|row| by(row.state));
+        let Some(event) = event else { return Ok(false) };
+        VersionRow::happen(tx, version, event).await.map(|_| true)
+    })?;
+    if moved {
+        world.feed.publish("version", version, false);
+    }
+    Ok(())
 }
 
 /// What a person reads when something failed that they may have to mend; the machine stays as it is.
@@ -328,12 +342,7 @@ pub(super) fn not_off(bench: &Bench) -> Result<Option<String>, StepError> {
 
 /// From now on the machine stays as it is: what it has is looked at and taken.
 pub(super) fn finalizing(world: &World, id: Uuid) -> Result<(), StepError> {
-    change(world, async |tx| match VersionRow::get(tx, id).await?.map(|row| row.state) {
-        Some(VersionState::Finalizable) => {
-            VersionRow::happen(tx, id, VersionEvent::FinalizeAsked).await.map(drop)
-        }
-        _ => Ok(()),
-    })
+    moved(world, id, |state| (state == VersionState::Finalizable).then_some(VersionEvent::FinalizeAsked))
 }
 
 /// How a step ends in the machine of a script: where that is to be discarded, nobody is asked. What would wait for a person, or has failed

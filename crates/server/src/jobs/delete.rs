@@ -117,6 +117,10 @@ impl Step<World> for Clear {
         let input: Input = cx.input_as()?;
         world.wait(Self::forget(world, &input)).or_fail()?;
         for version in &input.versions {
+            // Now, and not when the room that it took is free.
+            world.feed.publish("version", version.id, true);
+        }
+        for version in &input.versions {
             world.repository.remove_version(version.id.into()).or_fail()?;
         }
         Ok(Outcome::Done(Value::Null))

@@ -152,6 +152,7 @@ pub(super) fn commit(
         VersionRow::happen(tx, version, event).await?;
         VersionRow::finish(tx, version, &facts).await
     })?;
+    world.feed.publish("version", version, false);
     let result: Value = cx.output(from).cloned().unwrap_or_default();
     Ok(Outcome::Done(result))
 }

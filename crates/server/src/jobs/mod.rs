@@ -39,10 +39,12 @@ pub use take::Makes;
 pub use upkeep::{CheckInput, CollectInput};
 pub use verify::VerifyInput;
 
-use crate::catalog::Tx;
+use crate::catalog::{TaskRow, Tx};
 use crate::error::{Error, chain};
 use crate::world::World;
+use serde_json::Value;
 use shale_task::{Event, Kind, StepError};
+use uuid::Uuid;
 
 /// Name of the step that a request does itself.
 pub const RESERVE: &str = "reserve";
@@ -65,6 +67,38 @@ pub fn kinds() -> Vec<Kind<World>> {
 /// Kinds that work on a layer alone: while one is open, another on the same layer is refused.
 pub fn claims_layer(kind: &str) -> bool {
     matches!(kind, "import_os_layer" | "add_version" | "delete_version" | "delete_layer")
+}
+
+/// What a task may change, as watchers know it: kind and id.
+pub fn objects(task: &TaskRow) -> Vec<(&'static str, Uuid)> {
+    let id_at = |at: &Value, field| at.get(field).and_then(|id| Uuid::parse_str(id.as_str()?).ok());
+    let doomed = task.input.get("versions").and_then(Value::as_array).into_iter().flatten();
+    let doomed = doomed.filter_map(|version| id_at(version, "id"));
+    let mut versions: Vec<Uuid> = task.version_id.into_iter().chain(doomed).collect();
+    versions.dedup();
+    let mut all: Vec<_> = versions.into_iter().map(|id| ("version", id)).collect();
+    all.extend(task.layer_id.map(|id| ("layer", id)));
+    for (noun, field) in [("image", "image_id"), ("template", "template_id"), ("upload", "upload_id")] {
+        all.extend(id_at(&task.input, field).map(|id| (noun, id)));
+    }
+    all
+}
+
+/// Whether a task that has ended so took its objects of a kind away, or never made them.
+pub fn is_gone(task: &TaskRow, ending: &str, noun: &str) -> bool {
+    let is_undone = matches!(ending, "failed" | "canceled");
+    match task.kind.as_str() {
+        "delete_version" => ending == "done" && noun == "version",
+        "delete_layer" => ending == "done",
+        "import_os_layer" if noun == "upload" => ending == "done",
+        "import_os_layer" => is_undone,
+        "add_version" if noun == "layer" => {
+            is_undone && task.input.get("new_layer").is_some_and(Value::is_string)
+        }
+        "add_version" => is_undone,
+        "publish_image" => is_undone && noun == "image",
+        _ => false,
+    }
 }
 
 /// The log of a task whose request did the `reserve` step.

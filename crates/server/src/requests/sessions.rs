@@ -37,8 +37,10 @@ pub async fn sign_in(app: &App, from: Option<IpAddr>, wanted: SignIn) -> Result<
     // Who was deleted or got another password meanwhile is not let in.
     let user = UserRow::get(&mut tx, user.id).await?.filter(|now| Some(&now.password) == hash.as_ref());
     let user = user.ok_or_else(|| Error::unauthenticated("Name or password is wrong."))?;
+    let id = user.id;
     let opened = open(&mut tx, user, "sign_in").await?;
     tx.commit().await?;
+    app.feed.publish("user", id, false);
     Ok(opened)
 }
 

@@ -40,6 +40,8 @@ pub async fn retry_task(app: &App, actor: &Actor, id: Uuid, comment: &str) -> Re
     let mut tx = app.world.catalog.begin().await?;
     audit(&mut tx, actor, "retry", ("task", id, &task.title), comment).await?;
     tx.commit().await?;
+    // It has its layer for itself again.
+    app.engine.changed(&task);
     seen(app, id).await
 }
 

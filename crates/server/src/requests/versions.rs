@@ -181,6 +181,7 @@ pub async fn finalize(app: &App, actor: &Actor, id: Uuid, wanted: FinalizeVersio
     let name = version.name_in(&layer);
     audit(&mut tx, actor, action, ("version", id, &name), &comment).await?;
     tx.commit().await?;
+    app.engine.changed(&task);
     let mut tx = app.world.catalog.read().await?;
     view::task(app, &mut tx, task).await
 }

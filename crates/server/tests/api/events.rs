@@ -1,12 +1,15 @@
 //! Server-sent events: they arrive, go on where a watcher broke off, and say when that cannot be.
 
 use crate::schema;
-use crate::service::Service;
+use crate::service::{Service, content};
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use serde_json::{Value, json};
+use shale_server::feed::Change;
 use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
 use tokio_stream::StreamExt;
+use uuid::Uuid;
 
 /// A watcher of `/events`.
 struct Watcher {
@@ -135,4 +138,75 @@ async fn a_gap_that_cannot_be_filled_is_told() {
         let (_, event) = watcher.next().await;
         assert_eq!(event["kind"], "reset", "{event}");
     }
+}
+
+/// The changes up to the `count`th one of this kind, as they are told to all watchers.
+async fn changes(told: &mut Receiver<Change>, count: usize, kind: &str, deleted: bool) -> Vec<Change> {
+    let mut all: Vec<Change> = Vec::new();
+    while all.iter().filter(|one| (one.kind, one.deleted) == (kind, deleted)).count() < count {
+        let next = tokio::time::timeout(Duration::from_secs(60), told.recv()).await;
+        all.push(next.unwrap_or_else(|_| panic!("of a {kind}, not told any more: {all:?}")).unwrap());
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_being_deleted_is_told_at_once_and_that_it_is_gone_when_it_is() {
+    let service = Service::start().await;
+    let (layer, version) = service.layer("Debian").await;
+    let (_, mut told) = service.app.feed.watch(None);
+    service.delete(&format!("/layers/{layer}")).await.expect(202);
+    let all = changes(&mut told, 1, "layer", true).await;
+    for (kind, id) in [("version", version), ("layer", layer)] {
+        let of: Vec<bool> = all.iter().filter(|one| one.kind == kind).map(|one| one.deleted).collect();
+        assert!(!of[0] && of[of.len() - 1], "{kind}: {all:?}");
+        assert!(all.iter().all(|one| one.kind != kind || one.id.to_string() == id));
+        service.get(&format!("/{kind}s/{id}")).await.refused(404, "not_found");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_upload_has_become_a_layer_and_is_gone_is_told() {
+    let service = Service::start().await;
+    let (data, id) = (content(7, 1 << 20), Uuid::now_v7());
+    service.post("/uploads", json!({ "id": id, "name": "disk.raw", "size": data.len() })).await.expect(201);
+    let (path, kind) = (format!("/uploads/{id}"), "application/octet-stream");
+    service.send_with("PATCH", &path, kind, &[("upload-offset", "0")], data).await.expect(200);
+    let (_, mut told) = service.app.feed.watch(None);
+    let layer = json!({ "id": Uuid::now_v7(), "kind": "os", "name": "Sent", "source": { "upload": id },
+        "version": { "id": Uuid::now_v7(), "name": "1.0" } });
+    service.post("/layers", layer).await.expect(201);
+    let all = changes(&mut told, 1, "upload", true).await;
+    assert_eq!(all[all.len() - 1].id, id);
+    service.get(&path).await.refused(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_state_of_a_version_that_is_made_is_told() {
+    let service = Service::start().await;
+    let (layer, _) = service.layer("Debian").await;
+    let (_, mut told) = service.app.feed.watch(None);
+    let (version, task) = service.version_at_work(&layer, "1.1").await;
+    // Asked for, and waiting.
+    changes(&mut told, 2, "layer", false).await;
+    service.power_off(&version).await;
+    changes(&mut told, 1, "version", false).await;
+    service.order(&format!("/versions/{version}/finalize")).await.expect(202);
+    // Asked for, and over; in between: being finalized, and deployable before its machine is cleared away.
+    let all = changes(&mut told, 2, "layer", false).await;
+    assert_eq!(all.iter().filter(|one| one.kind == "version").count(), 4, "{all:?}");
+    service.ends(&task, "done").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_somebody_signed_in_is_told() {
+    let service = Service::start().await;
+    let who = json!({ "name": "grace", "password": "a quite different long sentence" });
+    let user =
+        json!({ "id": Uuid::now_v7(), "role": "reader", "name": who["name"], "password": who["password"] });
+    service.post("/users", user.clone()).await.expect(201);
+    let (_, mut told) = service.app.feed.watch(None);
+    service.post("/session", who).await;
+    let all = changes(&mut told, 1, "user", false).await;
+    assert_eq!(json!(all[0].id), user["id"]);
 }
