@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 // A machine that builds something else at the same time is slow. Nothing waits this long where nothing is wrong.
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 export async function launch() {
   return chromium.launch({
@@ -65,9 +65,9 @@ export async function signIn(page, who = ADMINISTRATOR) {
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
-/** Waits for the page with this title. */
+/** Waits for the page with this title, in full. */
 export async function heading(page, name) {
-  await page.getByRole('heading', { level: 1, name }).waitFor();
+  await page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
 }
 
 /** What axe finds wrong with the page as it stands, a line each. */
@@ -85,11 +85,15 @@ export async function axeFindings(page) {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`);
 }
 
-/** The task bar, open. A task that begins while the page is there opens it as well. */
+/** The task bar, open. A task that begins opens it as well: a click at that moment has closed it, and is made up for. */
 export async function openTaskBar(page) {
   const bar = page.getByRole('region', { name: 'Task bar' });
   const toggle = bar.getByRole('button', { name: 'Tasks' });
-  if ((await toggle.getAttribute('aria-expanded')) === 'false') await toggle.click();
+  await until('the task bar to be open', async () => {
+    if ((await toggle.getAttribute('aria-expanded')) === 'true') return true;
+    await toggle.click();
+    return false;
+  });
   return bar;
 }
 
@@ -110,8 +114,8 @@ export async function api(page, method, path, body) {
 }
 
 /** Waits until `look` answers something, asking every so often. */
-export async function until(what, look, patience = 120_000) {
-  const end = Date.now() + patience;
+export async function until(what, look) {
+  const end = Date.now() + PATIENCE_MS;
   for (;;) {
     const found = await look();
     if (found) return found;

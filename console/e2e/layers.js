@@ -42,10 +42,9 @@ export async function addVersion(page, layer, name, where) {
 
 /** What waits in its machine becomes a version, whatever is outstanding: `command` is run in the guest before. */
 export async function finalizeAnyway(page, { version }, command) {
-  const machine = () => api(page, 'GET', `/machines/${version.id}`);
-  await inGuest((await machine()).ssh, command);
+  await inGuest(page, version.id, command);
   await api(page, 'POST', `/machines/${version.id}/shut_down`);
-  await until('the guest to be off', async () => (await machine()).power === 'off');
+  await until('the guest to be off', async () => (await api(page, 'GET', `/machines/${version.id}`)).power === 'off');
   const order = { anyway: true, reason: 'a guest without packages' };
   await api(page, 'POST', `/versions/${version.id}/finalize`, order);
   const state = async () => (await api(page, 'GET', `/versions/${version.id}`)).state;

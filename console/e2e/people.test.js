@@ -1,7 +1,7 @@
 // Two administrators at once, roles, sessions that end, tokens.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { api, heading, launch, person, setUp, signIn } from './browser.js';
+import { api, heading, launch, person, setUp, signIn, until } from './browser.js';
 import { makeDisk } from './guest.js';
 import { addVersion, importLayer } from './layers.js';
 import { Server } from './server.js';
@@ -47,7 +47,7 @@ test('what one does, the other sees at once; what both cannot do at once, says w
   await grace.page.getByRole('heading', { name: 'Version 1.0 Deployable' }).waitFor();
   await addVersion(ada.page, layer, '1.1');
   await grace.page.getByRole('link', { name: /1\.1/ }).waitFor();
-  await grace.page.waitForFunction((button) => button.getAttribute('aria-disabled') === 'true', await add.elementHandle());
+  await until('the button to be off', async () => (await add.getAttribute('aria-disabled')) === 'true');
   await add.hover();
   await grace.page.getByRole('tooltip', { name: /is busy with the task/ }).waitFor();
 });

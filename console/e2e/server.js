@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 
 const built = (name) => fileURLToPath(new URL(`../../target/debug/${name}`, import.meta.url));
 export const SHALED = process.env.SHALED ?? built('shaled');
-const READY_MS = 30_000;
+const READY_MS = 60_000;
 const STOPPED_MS = 30_000;
 
 /** A port of 127.0.0.1 that nothing listens on. */
@@ -101,12 +101,15 @@ export class Server {
 
   /** Machines outlive their server: what still waits for a person is cancelled first. */
   async end() {
-    for (const { id } of (await this.ask('GET', '/tasks?state=open')).items) {
-      await this.ask('POST', `/tasks/${id}/cancel`);
-      await this.ask('GET', `/tasks/${id}?wait=30`);
+    try {
+      for (const { id } of (await this.ask('GET', '/tasks?state=open')).items) {
+        await this.ask('POST', `/tasks/${id}/cancel`);
+        await this.ask('GET', `/tasks/${id}?wait=30`);
+      }
+    } finally {
+      await stop(this.child);
+      await rm(this.data, { recursive: true, force: true });
     }
-    await stop(this.child);
-    await rm(this.data, { recursive: true, force: true });
   }
 }
 
