@@ -55,6 +55,18 @@ test('what a task kept busy is read again when it has ended, not while it goes o
   const words = (ended) => touched('task', 'id', ended).map(([word]) => word);
   assert.ok(words(true).includes('layer') && words(true).includes('template'));
   assert.ok(!words(false).includes('layer') && words(false).includes('machine'));
+  assert.ok(words(true).includes('repository') && !words(true).includes('tasks'));
+  assert.ok(words(undefined).includes('tasks') && words(undefined).includes('layer'), 'it is not known which');
+});
+
+test('what says who uses something is read again when one of the users changes', () => {
+  const words = (kind) => touched(kind, 'id').map(([word]) => word);
+  for (const kind of ['layer', 'version', 'template', 'image', 'schedule']) {
+    for (const used of ['layers', 'layer', 'versions', 'version']) assert.ok(words(kind).includes(used), `${kind}: ${used}`);
+  }
+  for (const kind of ['version', 'template', 'schedule']) assert.ok(words(kind).includes('connector'), kind);
+  assert.ok(words('layer').includes('template'), 'its name is there');
+  assert.ok(words('user').includes('session'), 'who looks may have another role');
 });
 
 test('after signing in nobody is sent to another host', () => {

@@ -18,29 +18,46 @@ const GATHER_MS = 250;
 const FIRST_TRY_MS = 1_000;
 const LAST_TRY_MS = 15_000;
 
-/** What a task may have kept busy: the last word of a version comes before that of its task. */
-const BUSY = [['layers'], ['layer'], ['versions'], ['version'], ['templates'], ['template']];
+/** Layers, versions and connectors say what uses them, and so what may be done with them. */
+const USED = [['layers'], ['layer'], ['versions'], ['version'], ['connectors'], ['connector']];
+/** What shows names of layers and versions, or which of them may be used. */
+const NAMING = [['templates'], ['template'], ['plan'], ['machines'], ['machine'], ['schedules'], ['repository']];
+/** What a task may have kept busy, or taken room with: the last word of a version comes before that of its task. */
+const BUSY = [...USED, ['templates'], ['template'], ['repository'], ['audit']];
 
-/** The queries, by the first words of their keys, that a change of this kind touches; of a task that has ended, more. */
-export function touched(kind: string, id: string | null | undefined, ended = false): string[][] {
+/**
+ * The queries, by the first words of their keys, that a change of this kind touches; of a task that has ended, more. Of
+ * one of which that is not known, the task itself as well.
+ */
+export function touched(kind: string, id: string | null | undefined, ended?: boolean): string[][] {
   const one = id ?? '';
+  // Whatever somebody changes stands in the audit.
+  const audit = ['audit'];
   switch (kind) {
-    case 'task':
-      return [['machines'], ['machine'], ['schedules'], ...(ended ? BUSY : [])];
+    case 'task': {
+      const itself = ended === undefined ? [['tasks'], ['task', one]] : [];
+      return [['machines'], ['machine'], ['schedules'], ...itself, ...(ended === false ? [] : BUSY)];
+    }
     case 'layer':
-      return [['layers'], ['layer', one]];
     case 'version':
-      return [['layers'], ['layer'], ['versions'], ['version', one], ['machines'], ['machine', one], ['repository'], ['templates'], ['template'], ['plan']];
+      return [...USED, ...NAMING, audit];
     case 'connector':
-      return [['connectors'], ['connector', one]];
+      return [['connectors'], ['connector', one], ['machines'], ['machine'], ['templates'], ['template'], audit];
     case 'template':
-      return [['templates'], ['template', one], ['plan', one]];
+      return [['templates'], ['template', one], ['plan', one], ...USED, audit];
     case 'image':
-      return [['images'], ['image', one]];
+      return [['images'], ...USED, ['repository'], audit];
+    case 'schedule':
+      return [['schedules'], ...USED, audit];
     case 'machine':
-      return [['machines'], ['machine', one], ['files', one]];
+      return [['machines'], ['machine', one], ['files', one], audit];
+    case 'user':
+      // It may be who looks: then what they may do has changed, or they are not let in any more.
+      return [['users'], ['session'], audit];
+    case 'upload':
+      return [['uploads']];
     default:
-      return [[`${kind}s`]];
+      return [[`${kind}s`], audit];
   }
 }
 
