@@ -89,9 +89,18 @@ test('a task that changed stands in its place, or is gone from a list that does 
 
 test('a new task comes on top; an old one that has not been read yet is left to its page', () => {
   const old = list([task('b', { created_at: '2026-02-01T00:00:00Z' })]);
+  old.pages[0].next_page_token = 'more';
   assert.deepEqual(shown(withTask(old, task('c', { created_at: '2026-03-01T00:00:00Z' }), true)), [['c running', 'b running']]);
   assert.deepEqual(shown(withTask(old, task('a'), true)), [['b running']]);
   assert.deepEqual(shown(withTask(list([]), task('a'), true)), [['a running']]);
+});
+
+test('a task that comes to a list later than newer ones has its place among them', () => {
+  const at = (day) => ({ created_at: `2026-01-0${day}T00:00:00Z` });
+  const old = list([task('d', at(4)), task('c', at(3))], [task('a', at(1))]);
+  assert.deepEqual(shown(withTask(old, task('b', at(2)), true)), [['d running', 'c running'], ['b running', 'a running']]);
+  assert.deepEqual(shown(withTask(list([task('b', at(2))]), task('a', at(1)), true)), [['b running', 'a running']]);
+  assert.deepEqual(shown(old)[1], ['a running'], 'the list before stays as it was');
 });
 
 test('a list of one layer shows the tasks of that layer only', () => {

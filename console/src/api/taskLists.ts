@@ -16,15 +16,22 @@ export function belongs(task: Task, { state, layer_id: layer }: TaskFilter): boo
   return task.state === state;
 }
 
-/** The list with the task as it is now: in its place, on top when it is new, or gone. No list is read again for it. */
+/** The list with the task as it is now: where it was, where it belongs by its age, or gone. No list is read again for it. */
 export function withTask({ pages, ...rest }: TaskPages, task: Task, isShown: boolean): TaskPages {
   const known = pages.some((page) => page.items.some((item) => item.id === task.id));
   const put = (items: Task[]) =>
     isShown ? items.map((item) => (item.id === task.id ? task : item)) : items.filter((item) => item.id !== task.id);
   const changed = pages.map((page) => ({ ...page, items: put(page.items) }));
-  const [first, ...others] = changed;
-  if (known || !isShown || first === undefined) return { ...rest, pages: changed };
-  const newest = first.items[0];
-  const isNew = newest === undefined || task.created_at >= newest.created_at;
-  return { ...rest, pages: isNew ? [{ ...first, items: [task, ...first.items] }, ...others] : changed };
+  if (!known && isShown) insert(changed, task);
+  return { ...rest, pages: changed };
+}
+
+/** Puts a task before the first that is no newer. One that is older than all is left to the next page, if there is one. */
+function insert(pages: TaskPages['pages'], task: Task) {
+  for (const page of pages) {
+    const at = page.items.findIndex((item) => item.created_at <= task.created_at);
+    if (at >= 0) return void page.items.splice(at, 0, task);
+  }
+  const last = pages.at(-1);
+  if (last && !last.next_page_token) last.items.push(task);
 }
