@@ -16,7 +16,7 @@ const KEPT: usize = 4096;
 pub struct Change {
     /// Its number; rises by one.
     pub seq: i64,
-    /// `task`, `layer`, `version`, `connector`, `template`, `image`, `machine`, `upload`, `user`, `token`.
+    /// `task`, `layer`, `version`, `connector`, `template`, `image`, `machine`, `schedule`, `upload`, `user`, `token`.
     pub kind: &'static str,
     /// Which object.
     pub id: Uuid,

@@ -27,7 +27,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Which {
-    /// `task`, `layer`, `version`, `connector`, `template`, `image`, `machine`, `upload`, `user`, `token`, separated by commas; all when left out.
+    /// `task`, `layer`, `version`, `connector`, `template`, `image`, `machine`, `schedule`, `upload`, `user`, `token`, separated by commas; all when left out.
     kinds: Option<String>,
     /// Go on behind this event: `newest_event` of `GET /session`. A header `Last-Event-ID` is newer, and wins.
     after: Option<i64>,
