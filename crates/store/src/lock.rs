@@ -15,7 +15,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,11 @@ use crate::{Watch, place};
 
 /// How long a writer sleeps before it asks again whether the collector is done.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How long a lock that nobody declares is waited for. A process that another thread of a holder is just starting has a copy
+/// of every open file, locks too, until it runs its program: for a moment, the lock outlives its holder there.
+const COPY: Duration = Duration::from_secs(5);
+/// How often that is looked at.
+const COPY_ROUND: Duration = Duration::from_millis(2);
 /// A sidecar is one short line; what is longer was not written by us.
 const SIDECAR_LIMIT: u64 = 4096;
 
@@ -81,7 +86,7 @@ impl Lock {
     /// A shared lock now, or an error of kind `Busy` that names the holder.
     pub fn shared_now(root: &Path, what: &str) -> Result<Self> {
         let file = open(root)?;
-        match file.try_lock_shared() {
+        match unless_a_copy(root, || file.try_lock_shared()) {
             Ok(()) => Self::declare(root, file, what, Access::Shared),
             Err(TryLockError::WouldBlock) => Err(busy(root, what)),
             Err(TryLockError::Error(e)) => Err(Error::io(cannot_lock(root), e)),
@@ -91,7 +96,7 @@ impl Lock {
     /// The exclusive lock now, or an error of kind `Busy` that names the holders.
     pub fn exclusive_now(root: &Path, what: &str) -> Result<Self> {
         let file = open(root)?;
-        match file.try_lock() {
+        match unless_a_copy(root, || file.try_lock()) {
             Ok(()) => Self::declare(root, file, what, Access::Exclusive),
             Err(TryLockError::WouldBlock) => Err(busy(root, what)),
             Err(TryLockError::Error(e)) => Err(Error::io(cannot_lock(root), e)),
@@ -190,6 +195,22 @@ fn is_held(sidecar: &Path) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// Tries to lock; one that is held and that nobody declares is tried again for a while.
+fn unless_a_copy(
+    root: &Path,
+    try_lock: impl Fn() -> std::result::Result<(), TryLockError>,
+) -> std::result::Result<(), TryLockError> {
+    let deadline = Instant::now() + COPY;
+    loop {
+        match try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline && holders(root).is_empty() => {
+                std::thread::sleep(COPY_ROUND);
+            }
+            tried => return tried,
+        }
+    }
+}
+
 fn open(root: &Path) -> Result<File> {
     let path = root.join(place::LOCK);
     File::options()
@@ -213,4 +234,33 @@ fn busy(root: &Path, what: &str) -> Error {
         text += &format!("; held by process {} for {seconds} s: {}", holder.pid, holder.what);
     }
     Error::new(ErrorKind::Busy, text + ". Try again when that is done")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_lives_on_in_a_process_that_is_being_started_is_waited_for_and_a_holders_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join(place::LOCKS)).unwrap();
+        let declared = Lock::exclusive_now(root, "a test").unwrap();
+        let refused = Lock::shared_now(root, "another").err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Busy);
+        assert!(refused.to_string().contains("a test"), "{refused}");
+
+        // As such a process has it: the same lock, while its holder is done and its note is gone.
+        let copy = declared._repository.try_clone().unwrap();
+        drop(declared);
+        assert!(holders(root).is_empty());
+        assert!(matches!(open(root).unwrap().try_lock_shared(), Err(TryLockError::WouldBlock)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                drop(copy);
+            });
+            drop(Lock::shared_now(root, "another").unwrap());
+        });
+    }
 }
