@@ -8,8 +8,12 @@ mod server;
 mod templates;
 
 use serde_json::{Value, json};
-use server::{Reply, Run, Server, connector, id, layer, machine, page, problem, shale, task, version};
+use server::{
+    Reply, Run, Server, connector, id, install, install_script, layer, machine, page, problem, shale, task,
+    version,
+};
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const DONE: &str = "done";
@@ -503,8 +507,7 @@ fn ssh_gets_the_forwarded_port_the_command_and_the_last_word() {
     forwarded["ssh"] = json!("127.0.0.1:2222");
     let server = Server::start(vec![Reply::Json(200, forwarded), Reply::Json(200, machine(2, "d-1", "off"))]);
     let ssh = server.path("ssh");
-    fs::write(&ssh, "#!/bin/sh\necho \"$@\"\nexit 42\n").unwrap();
-    fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    install_script("#!/bin/sh\necho \"$@\"\nexit 42\n", &ssh);
     let run = || {
         let mut command = server.command(&["machine", "ssh", &id(2), "--", "-i", "key", "uname -r"]);
         Run::from(command.env("PATH", server.dir.path()).output().unwrap())
@@ -526,10 +529,9 @@ fn ssh_gets_the_forwarded_port_the_command_and_the_last_word() {
 fn serve_becomes_the_server_beside_it() {
     let dir = tempfile::tempdir().unwrap();
     let shale = dir.path().join("shale");
-    fs::copy(env!("CARGO_BIN_EXE_shale"), &shale).unwrap();
+    install(Path::new(env!("CARGO_BIN_EXE_shale")), &shale);
     let shaled = dir.path().join("shaled");
-    fs::write(&shaled, "#!/bin/sh\necho \"$@\"\nexit 42\n").unwrap();
-    fs::set_permissions(&shaled, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    install_script("#!/bin/sh\necho \"$@\"\nexit 42\n", &shaled);
     let output = Command::new(&shale).args(["serve", "--data", "/srv/x", "--help"]).output().unwrap();
     assert_eq!(
         (output.status.code(), output.stdout.as_slice()),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -121,6 +121,21 @@ impl Server {
         let (asked, changed) = &*self.asked;
         drop(changed.wait_while(asked.lock().unwrap(), |asked| asked.len() < count).unwrap());
     }
+}
+
+/// Makes a program by copying what `from` holds. Another process does it: this one starts processes in other threads, which have
+/// its open files until they run their programs, and a program that somebody has open for writing cannot be run.
+pub fn install(from: &Path, program: &Path) {
+    let installed = Command::new("install").args(["-m", "755"]).args([from, program]).status();
+    assert!(installed.unwrap().success());
+}
+
+/// A program that is a script.
+pub fn install_script(text: &str, program: &Path) {
+    let script = program.with_extension("text");
+    std::fs::write(&script, text).unwrap();
+    install(&script, program);
+    std::fs::remove_file(script).unwrap();
 }
 
 /// `shale` with an empty environment.

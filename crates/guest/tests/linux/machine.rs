@@ -2,9 +2,8 @@
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 use serde_json::Value;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -54,9 +53,14 @@ impl Machine {
     /// A program of the machine: a shell script that first notes how it was called.
     pub fn program(&self, name: &str, script: &str) {
         let path = format!("/usr/bin/{name}");
-        let calls = self.path("/calls");
-        self.write(&path, &format!("#!/bin/sh\necho \"{name} $*\" >> '{}'\n{script}\n", calls.display()));
-        fs::set_permissions(self.path(&path), Permissions::from_mode(0o755)).unwrap();
+        let (calls, text) = (self.path("/calls"), self.path("/text"));
+        self.write("/text", &format!("#!/bin/sh\necho \"{name} $*\" >> '{}'\n{script}\n", calls.display()));
+        // Another process makes it: this one starts processes in other threads, which have its open files until they run
+        // their programs, and a program that somebody has open for writing cannot be run.
+        let mut install = Command::new("install");
+        install.args(["-D", "-m", "755"]).args([&text, &self.path(&path)]);
+        assert!(install.status().unwrap().success());
+        self.remove("/text");
     }
 
     /// systemd, with these jobs and failed units.
