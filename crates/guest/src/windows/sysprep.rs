@@ -110,10 +110,11 @@ impl Log {
         Self(folder.and_then(|()| File::options().create(true).append(true).open(path)).ok())
     }
 
-    /// A line with the time, on the disk when this returns: Windows may end before there is another.
+    /// A line with the time, written as a whole, and on the disk when this returns: Windows may end before there is another.
     fn say(&mut self, text: &str) {
         if let Some(file) = &mut self.0 {
-            let _ = write!(file, "{} {text}\r\n", jiff::Timestamp::now()).and_then(|()| file.sync_all());
+            let line = format!("{} {text}\r\n", jiff::Timestamp::now());
+            let _ = file.write_all(line.as_bytes()).and_then(|()| file.sync_all());
         }
     }
 }
