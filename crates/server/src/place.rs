@@ -22,7 +22,14 @@ use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+
+/// How long a lock is waited for. A process that a server is just starting has a copy of every open file, locks too, until it
+/// runs its program: when the server ends or is killed at that moment, its lock outlives it so long.
+const COPY: Duration = Duration::from_secs(2);
+/// How often it is tried.
+const COPY_ROUND: Duration = Duration::from_millis(5);
 
 /// A data directory that this process holds alone.
 pub struct Place {
@@ -51,7 +58,7 @@ impl Place {
             .mode(0o600)
             .open(root.join("lock"))
             .map_err(|e| cannot("opening the lock in", e))?;
-        match lock.try_lock() {
+        match unless_a_copy(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let text = format!(
@@ -186,6 +193,17 @@ impl Drop for Trial {
     }
 }
 
+/// Tries to lock; gives up when the lock is held for longer than it may outlive its holder.
+fn unless_a_copy(lock: &File) -> std::result::Result<(), TryLockError> {
+    let deadline = Instant::now() + COPY;
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(COPY_ROUND),
+            tried => return tried,
+        }
+    }
+}
+
 /// Writes a file that only its owner reads, whole or not at all.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
     let temp = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -210,8 +228,16 @@ mod tests {
         let first = Place::hold(dir.path()).unwrap();
         let refused = Place::hold(dir.path()).err().unwrap();
         assert!(refused.detail.contains("Another server runs"), "{}", refused.detail);
+        // As a process that is being started has it: the same lock, for a moment.
+        let copy = first._lock.try_clone().unwrap();
         drop(first);
-        Place::hold(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(50));
+                drop(copy);
+            });
+            Place::hold(dir.path()).unwrap();
+        });
     }
 
     #[test]

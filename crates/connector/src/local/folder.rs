@@ -386,6 +386,7 @@ mod tests {
         let other = File::open(folder.path.join("lock")).unwrap();
         assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
         drop((held, also));
-        other.try_lock().unwrap();
+        // Waited for: a process that another test is starting has a copy of the lock until it runs its program.
+        other.lock().unwrap();
     }
 }

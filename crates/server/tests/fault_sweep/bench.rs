@@ -367,14 +367,7 @@ fn clear_times(bytes: &mut [u8]) {
 
 /// Opens a world, as a start of the server does.
 fn open(folder: &Path, platform: &Platform) -> World {
-    // A process that another thread is starting holds a copy of every open file, locks too, until it runs its program.
-    let held = || Place::hold(&folder.join("data"));
-    let tries = std::iter::repeat_with(held).inspect(|tried| {
-        if tried.is_err() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    });
-    let place = tries.take(400).find_map(Result::ok).expect("the lock of the world before is free");
+    let place = Place::hold(&folder.join("data")).expect("the lock of the world before is free");
     let catalog = RUNTIME.block_on(Catalog::open(&place.catalog())).unwrap();
     let repository = Repository::open_or_create(place.repository()).unwrap();
     let platform = platform.clone();
