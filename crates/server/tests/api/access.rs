@@ -155,16 +155,18 @@ fn guesses_are_slowed_by_name_and_told_when_to_come_back() {
     let guess = |name: &str| {
         server.ask("POST", "/session", &[], Some(&json!({ "name": name, "password": "wrong wrong wrong" })))
     };
-    let told: Vec<Told> = (0..7).map(|_| guess("ADA")).collect();
-    assert!(told[..5].iter().all(|told| told.status == 401), "{told:?}");
-    let slowed = told.into_iter().find(|told| told.status == 429).expect("slowed");
+    let told: Vec<Told> = (0..5).map(|_| guess("ADA")).collect();
+    assert!(told.iter().all(|told| told.status == 401), "{told:?}");
+    // The pauses double: however long a guess takes on this machine, one of the next few comes too early. (Not more than that: all
+    // come from one address, which is slowed after twenty.)
+    let slowed = (0..5).map(|_| guess("ADA")).find(|told| told.status == 429).expect("slowed");
     let wait = slowed.head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
     assert!(wait.parse::<u64>().unwrap() >= 1, "{slowed:?}");
     assert_eq!(slowed.json["code"], "too_many");
     assert_eq!(guess("nobody").status, 401, "another name is not");
     ada.ask(&server, "GET", "/layers", None).expect(200);
     // Unknown users are slowed as well: an answer does not tell who there is.
-    assert!((0..7).any(|_| guess("nobody").status == 429));
+    assert!((0..9).any(|_| guess("nobody").status == 429));
 }
 
 #[test]

@@ -23,7 +23,7 @@ sync; touch /tmp/off
 /// And when it starts again: it is mended, and runs the tool from its CD.
 const MENDS: &str = "printf 'Package: nginx\\nStatus: install ok installed\\n\\n' >var/lib/dpkg/status
 modprobe -a ata_piix sr_mod isofs nls_utf8; mkdir -p /mnt
-for i in 1 2 3 4 5; do mount -t iso9660 -o ro,iocharset=utf8 /dev/sr0 /mnt && break; sleep 1; done
+for i in $(seq 60); do mount -t iso9660 -o ro,iocharset=utf8 /dev/sr0 /mnt && break; sleep 1; done
 sleep 1; /mnt/shutdown-for-finalize --root=/disk --check; echo \"the tool ended with $?\"
 umount /mnt; sync; touch /tmp/off
 ";
@@ -50,9 +50,10 @@ pub fn build_tool(system: &str) {
 pub async fn wait_off(service: &Service, machine: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(240);
     loop {
+        // In this order: what it said last, it said before it was off.
+        let power = service.machine(machine).await["power"].clone();
         let log = service.get(&format!("/machines/{machine}/serial")).await;
         let log = String::from_utf8_lossy(&log.bytes).into_owned();
-        let power = service.get(&format!("/machines/{machine}")).await.expect(200)["power"].clone();
         if power == "off" {
             return log;
         }
@@ -115,7 +116,7 @@ async fn a_machine_in_which_the_tool_was_never_run_is_refused_until_it_has_run()
     assert_eq!(codes(&waiting["findings"]), ["tool_not_run"], "{waiting:#}");
     let message = "Shutdown For Finalize was never run in this machine.";
     assert_eq!(waiting["findings"][0]["message"], message);
-    let machine_now = service.get(&format!("/machines/{machine}")).await.expect(200);
+    let machine_now = service.machine(&machine).await;
     assert_eq!(machine_now["power"], "off", "nobody starts it unasked");
 
     service.order(&format!("/machines/{machine}/power_on")).await.expect(200);

@@ -86,7 +86,7 @@ async fn a_finalize_that_does_not_fit_keeps_the_work_and_succeeds_once_there_is_
     let asked = service.ends(&task, "action_required").await;
     tells_of_no_room(asked["needs"]["problem"].as_str().unwrap());
     assert_eq!(asked["needs"]["machine_id"], json!(version));
-    let machine = service.get(&format!("/machines/{version}")).await.expect(200);
+    let machine = service.machine(&version).await;
     assert_eq!(machine["power"], "off");
     let shown = service.get(&format!("/versions/{version}")).await.expect(200);
     assert_eq!(shown["state"], "finalizable");
@@ -134,7 +134,7 @@ async fn an_overlay_that_ran_full_keeps_what_was_written_before() {
         .unwrap();
     let told = String::from_utf8_lossy(&guest.stdout).into_owned() + &String::from_utf8_lossy(&guest.stderr);
     assert!(told.contains("No space left"), "{told}");
-    let machine = service.get(&format!("/machines/{version}")).await.expect(200);
+    let machine = service.machine(&version).await;
     assert_eq!(machine["power"], "off");
     service.order(&format!("/versions/{version}/finalize")).await.expect(202);
     service.ends(&task, "done").await;

@@ -53,7 +53,7 @@ async fn wait_ready(service: &Service, machine: &str, times: usize) {
 
 /// What a command in the guest says.
 async fn ask(service: &Service, machine: &str, command: &str) -> String {
-    let view = service.get(&format!("/machines/{machine}")).await.expect(200);
+    let view = service.machine(machine).await;
     let (address, command) = (text(&view["ssh"]), format!("{command}; exit\n"));
     let asked = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();

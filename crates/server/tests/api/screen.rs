@@ -43,7 +43,7 @@ async fn a_viewer_gets_the_size_of_the_screen_and_a_picture_and_is_hung_up_on_wi
     let service = Service::start().await;
     let (layer, _) = service.layer("Debian").await;
     let (machine, _) = service.version_at_work(&layer, "1.1").await;
-    let view = service.get(&format!("/machines/{machine}")).await.expect(200);
+    let view = service.machine(&machine).await;
     assert_eq!(view["has_screen"], true);
     let mut viewer = open(&service, &machine).await.unwrap();
 
@@ -65,16 +65,16 @@ async fn a_viewer_gets_the_size_of_the_screen_and_a_picture_and_is_hung_up_on_wi
 
     service.power_off(&machine).await;
     let end = async { while let Some(Ok(_)) = viewer.next().await {} };
-    tokio::time::timeout(std::time::Duration::from_secs(60), end).await.expect("the stream ends");
+    tokio::time::timeout(std::time::Duration::from_secs(300), end).await.expect("the stream ends");
     let Err(Error::Http(refused)) = open(&service, &machine).await else { panic!("it is off") };
     assert_eq!(refused.status(), 409);
-    let view = service.get(&format!("/machines/{machine}")).await.expect(200);
+    let view = service.machine(&machine).await;
     assert_eq!(view["has_screen"], false);
 }
 
 /// Waits until a task has ended or asks for somebody.
 fn settled(server: &Process, token: &str, task: &Value, state: &str) {
-    let path = format!("/tasks/{}?wait=120", text(&task["id"]));
+    let path = format!("/tasks/{}?wait=300", text(&task["id"]));
     assert_eq!(server.ask("GET", &path, &[token], None).expect(200)["state"], state);
 }
 

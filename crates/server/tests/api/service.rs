@@ -12,6 +12,7 @@ use shale_server::app::App;
 use shale_server::place::Place;
 use shale_server::requests::{Actor, Identity};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -168,7 +169,13 @@ impl Service {
 
     /// The task `id`, once it has ended or asks for somebody.
     pub async fn settled(&self, id: &Value) -> Value {
-        self.get(&format!("/tasks/{}?wait=120", id.as_str().unwrap())).await.expect(200)
+        self.get(&format!("/tasks/{}?wait=300", id.as_str().unwrap())).await.expect(200)
+    }
+
+    /// How many tasks of this kind there are, open or ended: of one list, as one may end between two.
+    pub async fn tasks(&self, kind: &str) -> usize {
+        let tasks = self.get("/tasks?limit=1000").await.expect(200);
+        tasks["items"].as_array().unwrap().iter().filter(|one| one["kind"] == kind).count()
     }
 
     /// Waits until a task is in this state.
@@ -225,9 +232,22 @@ impl Service {
         self.app.world.place.connector(connector).join(version).join("overlay.qcow2")
     }
 
+    /// A version's machine, once its platform has said how it stands: where the host is busy, it may not say so in time.
+    pub async fn machine(&self, version: &str) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(240);
+        loop {
+            let machine = self.get(&format!("/machines/{version}")).await.expect(200);
+            if machine["power"] != "unknown" {
+                return machine;
+            }
+            assert!(Instant::now() < deadline, "{machine:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     pub async fn power_off(&self, version: &str) {
-        let machine = self.order(&format!("/machines/{version}/power_off")).await.expect(200);
-        assert_eq!(machine["power"], "off");
+        self.order(&format!("/machines/{version}/power_off")).await.expect(200);
+        assert_eq!(self.machine(version).await["power"], "off");
     }
 
     /// How much the catalog and the repository hold, to be compared with later.

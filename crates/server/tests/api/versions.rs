@@ -19,7 +19,7 @@ async fn a_version_is_made_in_its_machine_and_holds_what_was_written_there() {
     let service = Service::start().await;
     let (layer, base) = service.layer("Debian").await;
     let (version, task) = service.version_at_work(&layer, "1.1").await;
-    let machine = service.get(&format!("/machines/{version}")).await.expect(200);
+    let machine = service.machine(&version).await;
     let name = text(&machine["name"]);
     assert!(name.starts_with("patch-20") && name.len() == "patch-".len() + 23, "{name}");
     assert_eq!(machine["power"], "running");
@@ -222,7 +222,7 @@ async fn an_overlay_that_was_deleted_is_told_and_the_work_can_only_be_given_up()
     let asked = service.ends(&task, "action_required").await;
     let problem = text(&asked["needs"]["problem"]);
     assert!(problem.contains("was deleted") && problem.contains("overlay.qcow2"), "{problem}");
-    let machine = service.get(&format!("/machines/{version}")).await.expect(200);
+    let machine = service.machine(&version).await;
     assert!(text(&machine["detail"]).contains("was deleted"), "{machine}");
     service.order(&format!("/tasks/{}/cancel", text(&task["id"]))).await.expect(202);
     service.ends(&task, "canceled").await;

@@ -110,7 +110,7 @@ fn add_version(server: &mut Server, moments: &mut Moments, ids: &Ids) {
     for _ in 0..2 {
         moments.pass(1000);
         server.restart();
-        let seen = server.get(&format!("/machines/{}", ids.second));
+        let seen = server.machine(ids.second);
         assert_eq!(seen["power"], "running", "{seen:#}\n{}", server.story());
         assert_eq!(server.machines(), machine, "it runs on, across the kill");
         assert_eq!(server.settle()[0]["state"], "action_required");

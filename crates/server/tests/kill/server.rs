@@ -162,6 +162,14 @@ impl Server {
         self.get(path)["items"].as_array().unwrap().clone()
     }
 
+    /// A version's machine, once its platform has said how it stands: where the host is busy, it may not say so in time.
+    pub fn machine(&self, version: Uuid) -> Value {
+        let path = format!("/machines/{version}");
+        wait_for("how a machine stands", self, || {
+            Some(self.get(&path)).filter(|machine| machine["power"] != "unknown")
+        })
+    }
+
     pub fn connector(&self) -> String {
         self.items("/connectors")[0]["id"].as_str().unwrap().to_owned()
     }
