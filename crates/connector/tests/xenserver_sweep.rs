@@ -2,6 +2,7 @@
 //! that none is forgotten. After the fault the caller goes on, gives up (a cancelled task), or crashes and comes back.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use shale_connector::{Connector, Origin, Power, Result, Tag};
 use shale_disk::Disk;
@@ -165,11 +166,12 @@ impl Life<'_> {
         let pending = |task: &xapi_sim::value::Record| {
             task["status"].text() == "pending" && task["name_label"].text().starts_with(name)
         };
-        for _ in 0..500 {
+        let deadline = Instant::now() + Duration::from_secs(240);
+        while Instant::now() < deadline {
             if !self.bench.sim.all("task").values().any(pending) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         panic!("tasks that do not end: {:?}", self.bench.sim.all("task"));
     }

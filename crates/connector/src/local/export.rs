@@ -11,7 +11,8 @@ use super::folder::{Folder, Record};
 use super::process::{self, Process};
 use crate::{Error, ErrorKind, Result, Tag};
 
-const START_PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take to start: one that ended is not waited for.
+const START_PATIENCE: Duration = Duration::from_secs(120);
 
 /// The machine's export, if it runs.
 fn running(record: &Record) -> Result<Vec<Process>> {

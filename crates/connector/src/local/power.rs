@@ -19,7 +19,8 @@ pub(super) const PROGRAM: &str = "qemu-system-x86_64";
 
 /// How long QEMU may take to answer its control connection. It answers at once unless the host is stuck.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-const START_PATIENCE: Duration = Duration::from_secs(30);
+/// How long QEMU may take to start: one that ended is not waited for.
+const START_PATIENCE: Duration = Duration::from_secs(120);
 /// How long QEMU may take to write out what it holds before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(15);
 

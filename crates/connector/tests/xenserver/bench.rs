@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shale_connector::{Changes, Connector, Firmware, MachineSpec, Origin, Power, Result, ServeCommand, Tag};
@@ -144,6 +145,16 @@ impl Bench {
 
     pub fn fault(&self, call: &str, nth: u32, fault: Fault) {
         self.sim.fault(Rule { call: call.into(), nth, times: 1, fault });
+    }
+
+    /// Waits until the pool has done what was asked of it: a call that was repeated may do its work later.
+    pub fn settle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(240);
+        let is_pending = |task: &xapi_sim::value::Record| task["status"].text() == "pending";
+        while self.sim.all("task").values().any(is_pending) {
+            assert!(Instant::now() < deadline, "tasks that do not end: {:?}", self.sim.all("task"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Nothing of ours is on the pool but base disks, sessions and what tasks the pool itself forgets.

@@ -99,10 +99,7 @@ fn an_image_that_is_not_whole_is_swept_and_what_a_repeated_call_left_goes() {
     bench.fault("Async.VM.clone", 1, Fault::Twice);
     bench.publish(&disk).unwrap();
     // The repeated call may do its work only now: then it goes with the next trim.
-    let is_pending = |task: &xapi_sim::value::Record| task["status"].text() == "pending";
-    while bench.sim.all("task").values().any(is_pending) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    bench.settle();
     bench.connect().trim(&|_| true).unwrap();
     let ours = |vm: &xapi_sim::value::Record| {
         vm["name_label"].text() == "tiny" || vm["name_label"].text().starts_with("shale ")

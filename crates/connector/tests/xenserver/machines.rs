@@ -158,6 +158,7 @@ fn what_the_network_repeated_or_the_pool_forgot_is_cleaned_up_with_the_rest() {
             connector.power_on(&bench.tag).unwrap();
         }
         assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Running, "{call} {fault:?}");
+        bench.settle();
         connector.remove(&bench.tag).unwrap();
         connector.trim(&|_| true).unwrap();
         bench.is_clean(&*connector);

@@ -33,8 +33,8 @@ use uuid::Uuid;
 use monitor::{Message, Monitor};
 
 /// How long QEMU may take to greet, and to end when it is told to, before it is killed.
-const START_PATIENCE: Duration = Duration::from_secs(30);
-const END_PATIENCE: Duration = Duration::from_secs(10);
+const START_PATIENCE: Duration = Duration::from_secs(120);
+const END_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use shale_disk::{Error, ErrorKind, Result};
 
 /// How long QEMU may take to carry out a command.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Answers that nobody waits for any more.
 const UNCLAIMED: usize = 64;
 

@@ -6,6 +6,9 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+/// For an answer: longer than any call here is held, such as the start or the end of a guest.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// What came back.
 #[derive(Debug)]
 pub struct Response {
@@ -37,7 +40,7 @@ pub fn send(
     body: &[u8],
 ) -> Option<Response> {
     let mut socket = TcpStream::connect(address.trim_start_matches("http://")).ok()?;
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
