@@ -151,7 +151,7 @@ fn a_schedule_makes_a_version_by_itself_once_it_is_due() {
     let script = script(&desk, "cp data.txt /data/from-script\n");
     // The first full minute that is not so near that it may be gone.
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let minute = ((seconds + 20) / 60 + 1) % (24 * 60);
+    let minute = ((seconds + 45) / 60 + 1) % (24 * 60);
     let when = format!("every day {}:{:02}", minute / 60, minute % 60);
     let create =
         ["schedule", "create", "Nightly", "--layer", "Tiny", "--when", &when, "--connector", "local"];

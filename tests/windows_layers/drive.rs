@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Where the volume begins on the disk, behind its partition table.
 pub const START: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where a disk is, as QEMU's option that makes it the node `disk`.
 pub struct Source(String);
@@ -66,15 +66,17 @@ impl Volume {
         let mut daemon = Command::new("unshare");
         daemon.arg("--mount").arg(program).args(words).stdin(Stdio::null());
         let volume = Self { daemon: daemon.spawn().unwrap(), file, folder };
-        volume.await_own_mounts();
+        volume.await_own_mounts(program);
         volume
     }
 
-    /// Who entered the mounts of the daemon before it had its own would mount where nobody looks.
-    fn await_own_mounts(&self) {
+    /// Who entered the mounts of the daemon before it had its own would mount where nobody looks, and before they were told from
+    /// this host's, where all do. Both are done when `unshare` becomes the program.
+    fn await_own_mounts(&self, program: &str) {
         let deadline = Instant::now() + PATIENCE;
-        let mounts = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/mnt")).unwrap();
-        while mounts(&self.daemon.id().to_string()) == mounts("self") {
+        // The kernel cuts names at fifteen bytes.
+        let (name, file) = (&program[..program.len().min(15)], format!("/proc/{}/comm", self.daemon.id()));
+        while std::fs::read_to_string(&file).unwrap().trim_end() != name {
             assert!(Instant::now() < deadline, "the daemon has no mounts of its own");
             std::thread::sleep(Duration::from_millis(1));
         }
