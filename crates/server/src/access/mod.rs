@@ -60,7 +60,8 @@ impl Access {
     }
 }
 
-/// Returns when `actor` is not let in any more: signed out, deleted, expired. For streams, which outlast their request.
+/// Returns when `actor` is not let in any more, or with another role: signed out, deleted, expired. For streams, which outlast their
+/// request and tell what its role may do.
 pub async fn signed_out(app: App, actor: Actor) {
     loop {
         tokio::time::sleep(ASKED).await;
@@ -76,7 +77,7 @@ async fn is_known(app: &App, actor: &Actor) -> crate::error::Result<bool> {
     Ok(match &actor.identity {
         Identity::Server | Identity::Host => true,
         Identity::Session { digest, .. } => {
-            SessionRow::get(&mut tx, digest).await?.is_some_and(|(_, user)| user.role >= actor.role)
+            SessionRow::get(&mut tx, digest).await?.is_some_and(|(_, user)| user.role == actor.role)
         }
         Identity::Token(id) => {
             let now = crate::catalog::now();

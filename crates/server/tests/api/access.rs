@@ -3,6 +3,8 @@
 use crate::process::{Process, Told};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 use uuid::Uuid;
 
 const PASSWORD: &str = "correct horse battery";
@@ -216,6 +218,34 @@ fn a_user_is_made_changed_and_deleted_and_the_last_administrator_stays() {
         assert!(audit.contains(told), "{told}: {audit}");
     }
     assert!(!audit.contains(PASSWORD) && !audit.contains("third long"));
+}
+
+#[test]
+fn a_stream_of_events_ends_when_its_user_has_another_role_or_is_gone() {
+    let (_folder, server, ada) = set_up();
+    let (id, eve) = user(&server, &ada, "Eve", "reader");
+    let path = format!("/users/{id}");
+    let watch = || {
+        let mut stream = Command::new("curl");
+        stream.args(["--silent", "--fail", "--no-buffer", "--max-time", "120", "--cacert"]);
+        stream.args([&server.certificate(), "--header", &eve.cookie, "--header", "Last-Event-ID: 1"]);
+        stream.arg(format!("{}/api/v1/events", server.address)).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let ends = |mut stream: Child| {
+        // It stands: from so long ago, something was missed.
+        let mut lines = BufReader::new(stream.stdout.take().unwrap()).lines().map_while(Result::ok);
+        lines.find(|line| line.contains("reset")).expect("a stream");
+        move || {
+            lines.for_each(drop);
+            assert!(stream.wait().unwrap().success(), "the server ended it, and not curl's patience");
+        }
+    };
+    let raised = ends(watch());
+    ada.ask(&server, "PATCH", &path, Some(&json!({ "role": "editor" }))).expect(200);
+    raised();
+    let gone = ends(watch());
+    ada.ask(&server, "DELETE", &path, None).expect(204);
+    gone();
 }
 
 #[test]
