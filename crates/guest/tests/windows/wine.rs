@@ -270,7 +270,8 @@ fn ready(child: &mut Child) {
 /// Ends Windows, and what was only about to start in it: that would begin another one by itself, and shut that down.
 fn end_all(prefix: &Path) {
     loop {
-        server(prefix, &["-k"]);
+        // SIGINT: it writes the registry, however long that takes. A bare `-k` kills it after ten seconds.
+        server(prefix, &["-k2"]);
         server(prefix, &["-w"]);
         let left = processes_of(prefix);
         if left.is_empty() {
