@@ -98,6 +98,17 @@ test('a reader sees all of it, and every button that is not a reader’s says wh
   await grace.page.getByRole('heading', { name: 'You may not open this screen' }).waitFor();
 });
 
+test('who is given another role has its buttons on the page that is open', async () => {
+  await grace.page.goto('/layers/os');
+  const create = grace.page.getByRole('button', { name: 'Create OS Layer' }).first();
+  await until('the button to be off', async () => (await create.getAttribute('aria-disabled')) === 'true');
+  const user = (await api(ada.page, 'GET', '/users')).items.find(({ name }) => name === GRACE.name);
+  await api(ada.page, 'PATCH', `/users/${user.id}`, { role: 'editor' });
+  await until('the button to be on', async () => (await create.count()) === 0 || (await create.getAttribute('aria-disabled')) !== 'true');
+  await grace.page.getByRole('link', { name: 'Create OS Layer' }).or(create).first().click();
+  await heading(grace.page, 'Create OS Layer');
+});
+
 test('a token is shown once, and does what its role may do', async () => {
   await ada.page.goto('/settings/tokens');
   await ada.page.getByRole('button', { name: 'New token' }).click();

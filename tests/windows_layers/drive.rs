@@ -65,18 +65,19 @@ impl Volume {
     fn kept_by(program: &str, words: &[&str], file: PathBuf, folder: tempfile::TempDir) -> Self {
         let mut daemon = Command::new("unshare");
         daemon.arg("--mount").arg(program).args(words).stdin(Stdio::null());
-        let volume = Self { daemon: daemon.spawn().unwrap(), file, folder };
+        let mut volume = Self { daemon: daemon.spawn().unwrap(), file, folder };
         volume.await_own_mounts(program);
         volume
     }
 
     /// Who entered the mounts of the daemon before it had its own would mount where nobody looks, and before they were told from
     /// this host's, where all do. Both are done when `unshare` becomes the program.
-    fn await_own_mounts(&self, program: &str) {
+    fn await_own_mounts(&mut self, program: &str) {
         let deadline = Instant::now() + PATIENCE;
         // The kernel cuts names at fifteen bytes.
         let (name, file) = (&program[..program.len().min(15)], format!("/proc/{}/comm", self.daemon.id()));
         while std::fs::read_to_string(&file).unwrap().trim_end() != name {
+            assert_eq!(self.daemon.try_wait().unwrap(), None, "the daemon has ended");
             assert!(Instant::now() < deadline, "the daemon has no mounts of its own");
             std::thread::sleep(Duration::from_millis(1));
         }

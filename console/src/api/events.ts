@@ -2,16 +2,17 @@
 //
 //   event of a task   ──▶ put into every list and page that shows it, at once; when it has ended, what it kept busy is read again
 //   any other event   ──▶ what it touches is read again, a moment later, many events together
-//   reset             ──▶ everything that is shown is read again
+//   reset, reconnect, something about who looks    ──▶ everything that is shown is read again
 //
 // The stream goes on behind the newest event that the session knew of, which is read before all else: nothing changes
 // unseen between what is read and the stream. The browser takes a broken stream up again by itself with Last-Event-ID.
 // When the server refuses the stream (it is being restarted behind a proxy, the session is over) the browser gives up,
 // and this file tries again behind the last event seen.
-import type { Query, QueryClient } from '@tanstack/react-query';
+import type { QueryClient } from '@tanstack/react-query';
 import type { TaskFilter } from './queries';
+import { rereading } from './rereading';
 import { belongs, withTask, type TaskPages } from './taskLists';
-import type { Event, Task } from './wire';
+import type { Event, Session, Task } from './wire';
 
 const KINDS = ['task', 'layer', 'version', 'connector', 'template', 'image', 'schedule', 'machine', 'upload', 'user', 'token', 'reset'];
 const GATHER_MS = 250;
@@ -31,7 +32,7 @@ const BUSY = [...USED, ['templates'], ['template'], ['repository'], ['audit']];
  */
 export function touched(kind: string, id: string | null | undefined, ended?: boolean): string[][] {
   const one = id ?? '';
-  // Whatever somebody changes stands in the audit.
+  // What somebody changes stands there; but every part of an upload is an event.
   const audit = ['audit'];
   switch (kind) {
     case 'task': {
@@ -51,9 +52,6 @@ export function touched(kind: string, id: string | null | undefined, ended?: boo
       return [['schedules'], ...USED, audit];
     case 'machine':
       return [['machines'], ['machine', one], ['files', one], audit];
-    case 'user':
-      // It may be who looks: then what they may do has changed, or they are not let in any more.
-      return [['users'], ['session'], audit];
     case 'upload':
       return [['uploads']];
     default:
@@ -69,43 +67,24 @@ function putTask(queries: QueryClient, task: Task) {
   }
 }
 
-/** Reads again what is shown. */
-function reader(queries: QueryClient) {
-  const waiting = new Set<string>();
-  /** What is being read just now may have been answered before the change: it is read once more when it is there. */
-  const underway = (query: Query) => {
-    if (waiting.has(query.queryHash)) return;
-    waiting.add(query.queryHash);
-    const again = () => {
-      waiting.delete(query.queryHash);
-      stale(query);
-    };
-    void query.promise?.then(again, again);
-  };
-  const stale = ({ queryKey }: Query) => void queries.invalidateQueries({ queryKey, exact: true });
-  const isUnderway = ({ state }: Query) => state.fetchStatus === 'fetching';
-  const found = (queryKey?: string[]) => queries.getQueryCache().findAll({ queryKey });
-  return {
-    /** Everything, or what has such a key. */
-    again: (queryKey?: string[]) => found(queryKey).forEach((query) => (isUnderway(query) ? underway : stale)(query)),
-    /** Only what is on its way: the rest is known already. */
-    underway: (queryKey: string[]) => found(queryKey).filter(isUnderway).forEach(underway),
-  };
-}
-
-/** Listens behind an event until the returned function is called. `online` is told whether the stream stands. */
-export function listen(queries: QueryClient, newest: number, online: (yes: boolean) => void): () => void {
+/**
+ * Listens behind the newest event that a session knew, until the returned function is called. `online` is told whether the
+ * stream stands.
+ */
+export function listen(queries: QueryClient, session: Session | undefined, online: (yes: boolean) => void): () => void {
   let source: EventSource | undefined;
   let again: ReturnType<typeof setTimeout> | undefined;
   let gathering: ReturnType<typeof setTimeout> | undefined;
   let wait = FIRST_TRY_MS;
-  let last = newest;
+  // Of no session there is no event: then all is read again, once.
+  let last = session?.newest_event ?? 0;
+  let lost = false;
   const stale = new Map<string, string[]>();
-  const read = reader(queries);
+  const reread = rereading(queries);
 
   const refresh = () => {
     gathering = undefined;
-    for (const queryKey of stale.values()) read.again(queryKey);
+    reread.those([...stale.values()]);
     stale.clear();
   };
   const later = (keys: string[][]) => {
@@ -115,23 +94,29 @@ export function listen(queries: QueryClient, newest: number, online: (yes: boole
   const take = (message: MessageEvent<string>) => {
     const event = JSON.parse(message.data) as Event;
     last = event.seq;
-    if (event.kind === 'reset') read.again();
-    else if (event.task) {
-      putTask(queries, event.task);
-      read.underway(['task', event.task.id]);
-      read.underway(['tasks']);
-      later(touched('task', event.id, Boolean(event.task.finished_at)));
-    } else later(touched(event.kind, event.id));
+    const { task } = event;
+    if (task) {
+      putTask(queries, task);
+      for (const key of [['task', task.id], ['tasks']]) reread.whenRead(key, () => putTask(queries, task));
+      later(touched('task', event.id, Boolean(task.finished_at)));
+    } else if (event.kind === 'reset' || isMe(event)) reread.everything();
+    else later(touched(event.kind, event.id));
   };
+  // What they may do has changed, or they are not let in any more.
+  const isMe = ({ kind, id }: Event) => kind === 'user' && id === session?.user?.id;
   const open = () => {
     source = new EventSource(`/api/v1/events?after=${last}`);
     for (const kind of KINDS) source.addEventListener(kind, take as (event: globalThis.Event) => void);
     source.onopen = () => {
+      // The server ends a stream when its user has another role: what may be done is in every view.
+      if (lost) reread.everything();
+      lost = false;
       wait = FIRST_TRY_MS;
       online(true);
     };
     source.onerror = () => {
       online(false);
+      lost = true;
       if (source?.readyState !== EventSource.CLOSED) return;
       void queries.invalidateQueries({ queryKey: ['session'] });
       again = setTimeout(open, wait);

@@ -39,6 +39,7 @@ export type Schedule = Schemas['Schedule'];
 export type ScheduledVersion = Schemas['ScheduledVersion'];
 export type ScheduleRun = Schemas['ScheduleRun'];
 export type Script = Schemas['Script'];
+export type Session = Schemas['Session'];
 export type Step = Schemas['Step'];
 export type Task = Schemas['Task'];
 export type TaskLogEntry = Schemas['TaskLogEntry'];

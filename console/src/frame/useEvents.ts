@@ -12,9 +12,7 @@ export function useEvents(): boolean {
   const [online, setOnline] = useState(true);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    // Of no session there is no event: what is shown is read again, once.
-    const newest = queries.getQueryData(sessionQuery.queryKey)?.newest_event ?? 0;
-    const stop = listen(queries, newest, (yes) => {
+    const stop = listen(queries, queries.getQueryData(sessionQuery.queryKey), (yes) => {
       clearTimeout(timer);
       if (yes) setOnline(true);
       else timer = setTimeout(() => setOnline(false), PATIENCE_MS);

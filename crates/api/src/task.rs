@@ -128,14 +128,14 @@ pub struct TaskLogEntry {
 pub struct Event {
     /// Position in the stream.
     pub seq: i64,
-    /// `task`, `layer`, `version` (and its machine), `connector`; `reset` when the gap is too old to fill: read all
-    /// again.
+    /// What changed: `task`, `layer`, `version` and so on; `reset` when the gap is too old to fill: read all again. Of `user` and
+    /// `token`, who is no administrator is told only of themselves.
     #[schema(schema_with = crate::words::event_kind)]
     pub kind: String,
     /// The object's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
-    /// `changed` or `deleted`.
+    /// `deleted`: it is gone. `changed`: look again; also while it is being deleted. The same may be told more than once.
     #[schema(schema_with = crate::words::change)]
     pub change: String,
     /// The object itself, for tasks.

@@ -61,7 +61,8 @@ pub(crate) fn plan_action() -> Object {
 
 pub(crate) fn event_kind() -> Object {
     one_of(
-        "What changed; `reset` when the gap is too old to fill: read all again.",
+        "What changed; `reset` when the gap is too old to fill: read all again. Of `user` and `token`, who is no administrator is told \
+         only of themselves.",
         &[
             "task",
             "layer",
@@ -80,5 +81,8 @@ pub(crate) fn event_kind() -> Object {
 }
 
 pub(crate) fn change() -> Object {
-    one_of("How it changed.", &["changed", "deleted"])
+    one_of(
+        "`deleted`: it is gone. `changed`: look again; also while it is being deleted. The same may be told more than once.",
+        &["changed", "deleted"],
+    )
 }

@@ -16,7 +16,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What `shale events` takes.
 #[derive(Debug, clap::Args)]
 pub struct Watch {
-    /// Only these kinds: task, layer, version, machine, connector
+    /// Only these kinds: task, layer, version, connector, template, image, machine, schedule, upload, user, token
     #[arg(long, value_name = "KIND", value_delimiter = ',')]
     kind: Vec<String>,
     /// Stop after this many events

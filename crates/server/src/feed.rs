@@ -67,7 +67,7 @@ impl Feed {
         let Some(after) = after else { return (Some(Vec::new()), receiver) };
         let oldest = recent.front().map_or(self.first, |change| change.seq);
         let newest = recent.back().map_or(self.first - 1, |change| change.seq);
-        if after + 1 < oldest || after > newest {
+        if after < oldest - 1 || after > newest {
             return (None, receiver);
         }
         (Some(recent.iter().filter(|change| change.seq > after).cloned().collect()), receiver)

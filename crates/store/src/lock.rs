@@ -25,7 +25,8 @@ use crate::{Watch, place};
 /// How long a writer sleeps before it asks again whether the collector is done.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a lock that nobody declares is waited for. A process that another thread of a holder is just starting has a copy
-/// of every open file, locks too, until it runs its program: for a moment, the lock outlives its holder there.
+/// of every open file, locks too, until it runs its program: for a moment, the lock outlives its holder there. (That of a holder
+/// who was killed just then is still declared, and refused for that moment.)
 const COPY: Duration = Duration::from_secs(5);
 /// How often that is looked at.
 const COPY_ROUND: Duration = Duration::from_millis(2);

@@ -63,7 +63,9 @@ fn child(folder: &Path, round: u8) -> std::process::Child {
 /// Waits until there is a version.
 fn await_version(folder: &Path, child: &mut std::process::Child) {
     let is_there = || Repository::open(folder).is_ok_and(|it| it.versions().is_ok_and(|all| !all.is_empty()));
+    let deadline = std::time::Instant::now() + Duration::from_secs(300);
     while !is_there() {
+        assert!(std::time::Instant::now() < deadline, "it runs and saves nothing");
         assert_eq!(child.try_wait().unwrap(), None, "it ended and saved nothing");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -12,7 +12,7 @@ use super::process::{self, Process};
 use crate::{Error, ErrorKind, Result, Tag};
 
 /// How long it may take to start: one that ended is not waited for.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+const START_PATIENCE: Duration = Duration::from_secs(40);
 
 /// The machine's export, if it runs.
 fn running(record: &Record) -> Result<Vec<Process>> {

@@ -19,8 +19,9 @@ pub(super) const PROGRAM: &str = "qemu-system-x86_64";
 
 /// How long QEMU may take to answer its control connection. It answers at once unless the host is stuck.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
-/// How long QEMU may take to start: one that ended is not waited for.
-const START_PATIENCE: Duration = Duration::from_secs(120);
+/// How long QEMU may take to start: one that ended is not waited for. With its export's time it is less than what a client waits
+/// for an answer, who so reads what QEMU said.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long QEMU may take to write out what it holds before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(15);
 

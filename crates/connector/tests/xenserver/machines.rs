@@ -158,8 +158,8 @@ fn what_the_network_repeated_or_the_pool_forgot_is_cleaned_up_with_the_rest() {
             connector.power_on(&bench.tag).unwrap();
         }
         assert_eq!(connector.observe(&bench.tag).unwrap().power, Power::Running, "{call} {fault:?}");
-        bench.settle();
         connector.remove(&bench.tag).unwrap();
+        bench.settle();
         connector.trim(&|_| true).unwrap();
         bench.is_clean(&*connector);
         assert_eq!(bench.base_disks().len(), 1, "{call} {fault:?}");

@@ -60,8 +60,8 @@ impl Access {
     }
 }
 
-/// Returns when `actor` is not let in any more, or with another role: signed out, deleted, expired. For streams, which outlast their
-/// request and tell what its role may do.
+/// Returns when `actor` is not let in any more (signed out, deleted, expired) or has another role. For streams, which outlast
+/// their request and tell what a role may do.
 pub async fn signed_out(app: App, actor: Actor) {
     loop {
         tokio::time::sleep(ASKED).await;

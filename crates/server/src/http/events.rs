@@ -5,7 +5,7 @@ use crate::access::signed_out;
 use crate::app::App;
 use crate::catalog::TaskRow;
 use crate::feed::Change;
-use crate::requests::Actor;
+use crate::requests::{Actor, Identity};
 use crate::view;
 use axum::Extension;
 use axum::extract::State;
@@ -15,6 +15,7 @@ use axum::response::sse::{Event as Sent, KeepAlive};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Deserialize;
 use shale_api::Event;
+use shale_model::Role;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio_stream::wrappers::BroadcastStream;
@@ -54,9 +55,16 @@ pub async fn stream(
         let feed = app.feed.clone();
         move |change| change.map_or_else(|_| Signal::Reset(feed.newest()), Signal::Change)
     });
-    let wanted = move |signal: &Signal| match (signal, &kinds) {
-        (Signal::Change(change), Some(kinds)) => kinds.iter().any(|kind| kind == change.kind),
-        _ => true,
+    let wanted = {
+        let actor = actor.clone();
+        move |signal: &Signal| match signal {
+            Signal::Change(change) => {
+                let is_asked_for =
+                    kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == change.kind));
+                is_asked_for && may_know(&actor, change)
+            }
+            Signal::Reset(_) => true,
+        }
     };
     let sent = stream::iter(reset)
         .chain(stream::iter(missed))
@@ -72,6 +80,16 @@ pub async fn stream(
         })
         .take_until(Box::pin(signed_out(app, actor)));
     Ok(Sse::new(sent).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+/// Who signs in and which token is used is for administrators, and of themselves for everyone.
+fn may_know(actor: &Actor, change: &Change) -> bool {
+    let own = match &actor.identity {
+        Identity::Session { user, .. } => Some(*user),
+        Identity::Token(token) => Some(*token),
+        Identity::Server | Identity::Host => None,
+    };
+    !matches!(change.kind, "user" | "token") || actor.role == Role::Administrator || own == Some(change.id)
 }
 
 enum Signal {

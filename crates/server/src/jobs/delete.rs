@@ -116,9 +116,12 @@ impl Step<World> for Clear {
     fn run(&self, world: &World, cx: &Context) -> Result<Outcome, StepError> {
         let input: Input = cx.input_as()?;
         world.wait(Self::forget(world, &input)).or_fail()?;
+        // Now, and not when the room that they took is free.
         for version in &input.versions {
-            // Now, and not when the room that it took is free.
             world.feed.publish("version", version.id, true);
+        }
+        if let Some(layer) = input.layer_id {
+            world.feed.publish("layer", layer, true);
         }
         for version in &input.versions {
             world.repository.remove_version(version.id.into()).or_fail()?;

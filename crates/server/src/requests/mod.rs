@@ -146,8 +146,9 @@ fn json(value: &impl serde::Serialize) -> Result<Value> {
 
 /// The task's view, once its transaction is committed and it is launched.
 async fn launched(app: &App, task: TaskRow) -> Result<shale_api::Task> {
-    app.engine.launch(task.clone());
+    // In this order: it may be over before that is told.
     app.engine.changed(&task);
+    app.engine.launch(task.clone());
     let mut tx = app.world.catalog.read().await?;
     view::task(app, &mut tx, task).await
 }

@@ -120,7 +120,9 @@ pub async fn sign_out(app: &App, actor: &Actor) -> Result<()> {
     let mut tx = app.world.catalog.begin().await?;
     SessionRow::end(&mut tx, digest).await?;
     audit(&mut tx, actor, "sign_out", ("user", *user, &actor.name), "").await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    app.feed.publish("user", *user, false);
+    Ok(())
 }
 
 /// Changes one's own password and ends one's other sessions.
@@ -146,5 +148,7 @@ pub async fn change_password(app: &App, actor: &Actor, wanted: ChangePassword) -
     UserRow { password, ..now }.update(&mut tx).await?;
     SessionRow::end_all(&mut tx, user.id, Some(digest)).await?;
     audit(&mut tx, actor, "change_password", ("user", user.id, &user.name), "").await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    app.feed.publish("user", user.id, false);
+    Ok(())
 }

@@ -25,7 +25,11 @@ pub async fn cancel_task(app: &App, actor: &Actor, id: Uuid, comment: &str) -> R
         let _ = VersionRow::happen(&mut tx, version, VersionEvent::GivenUp).await;
     }
     tx.commit().await?;
-    app.engine.changed(&task);
+    // Once it is over, what became of all of it was told.
+    let task = get(app, id).await?;
+    if task.ending.is_none() {
+        app.engine.changed(&task);
+    }
     seen(app, id).await
 }
 

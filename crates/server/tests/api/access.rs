@@ -234,15 +234,19 @@ fn a_stream_of_events_ends_when_its_user_has_another_role_or_is_gone() {
     let ends = |mut stream: Child| {
         // It stands: from so long ago, something was missed.
         let mut lines = BufReader::new(stream.stdout.take().unwrap()).lines().map_while(Result::ok);
-        lines.find(|line| line.contains("reset")).expect("a stream");
+        lines.find(|line| line.contains(r#""kind":"reset""#)).expect("a stream");
         move || {
-            lines.for_each(drop);
+            let told: Vec<String> = lines.filter(|line| line.starts_with("data:")).collect();
             assert!(stream.wait().unwrap().success(), "the server ended it, and not curl's patience");
+            told
         }
     };
     let raised = ends(watch());
+    // Whether somebody else signs in is not her business.
+    user(&server, &ada, "Mallory", "reader");
     ada.ask(&server, "PATCH", &path, Some(&json!({ "role": "editor" }))).expect(200);
-    raised();
+    let told = raised();
+    assert!(!told.is_empty() && told.iter().all(|line| line.contains(&id)), "{told:?}");
     let gone = ends(watch());
     ada.ask(&server, "DELETE", &path, None).expect(204);
     gone();

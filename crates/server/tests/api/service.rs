@@ -246,7 +246,8 @@ impl Service {
     }
 
     pub async fn power_off(&self, version: &str) {
-        self.order(&format!("/machines/{version}/power_off")).await.expect(200);
+        let answer = self.order(&format!("/machines/{version}/power_off")).await.expect(200);
+        assert!(answer["power"] == "off" || answer["power"] == "unknown", "{answer:#}");
         assert_eq!(self.machine(version).await["power"], "off");
     }
 
