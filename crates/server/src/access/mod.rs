@@ -21,9 +21,12 @@ pub use throttle::{Key, Throttle};
 
 use crate::app::App;
 use crate::catalog::{SessionRow, TokenRow};
+use crate::feed::Change;
 use crate::requests::{Actor, Identity};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
 /// How often a stream that stays open asks whether the one who watches is still signed in.
 const ASKED: Duration = Duration::from_secs(15);
@@ -63,11 +66,24 @@ impl Access {
 /// Returns when `actor` is not let in any more (signed out, deleted, expired) or has another role. For streams, which outlast
 /// their request and tell what a role may do.
 pub async fn signed_out(app: App, actor: Actor) {
+    let (_, mut told) = app.feed.watch(None);
     loop {
-        tokio::time::sleep(ASKED).await;
+        // Time ends sessions and tokens without a word.
+        let _ = tokio::time::timeout(ASKED, told_of(&actor, &mut told)).await;
         // A catalog that does not answer ends no stream.
         if let Ok(false) = is_known(&app, &actor).await {
             return;
+        }
+    }
+}
+
+/// Returns when something is told of `actor`, or was missed.
+async fn told_of(actor: &Actor, told: &mut Receiver<Change>) {
+    loop {
+        match told.recv().await {
+            Ok(change) if !actor.is(change.kind, change.id) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+            Ok(_) | Err(RecvError::Lagged(_)) => return,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::access::signed_out;
 use crate::app::App;
 use crate::catalog::TaskRow;
 use crate::feed::Change;
-use crate::requests::{Actor, Identity};
+use crate::requests::Actor;
 use crate::view;
 use axum::Extension;
 use axum::extract::State;
@@ -84,12 +84,9 @@ pub async fn stream(
 
 /// Who signs in and which token is used is for administrators, and of themselves for everyone.
 fn may_know(actor: &Actor, change: &Change) -> bool {
-    let own = match &actor.identity {
-        Identity::Session { user, .. } => Some(*user),
-        Identity::Token(token) => Some(*token),
-        Identity::Server | Identity::Host => None,
-    };
-    !matches!(change.kind, "user" | "token") || actor.role == Role::Administrator || own == Some(change.id)
+    !matches!(change.kind, "user" | "token")
+        || actor.role == Role::Administrator
+        || actor.is(change.kind, change.id)
 }
 
 enum Signal {

@@ -97,6 +97,15 @@ impl Actor {
     pub fn host(name: &str) -> Self {
         Self { name: name.into(), role: Role::Administrator, identity: Identity::Host }
     }
+
+    /// Whether a `user` or `token`, as watchers know it, is who asks.
+    pub fn is(&self, kind: &str, id: Uuid) -> bool {
+        match &self.identity {
+            Identity::Session { user, .. } => (kind, id) == ("user", *user),
+            Identity::Token(token) => (kind, id) == ("token", *token),
+            Identity::Server | Identity::Host => false,
+        }
+    }
 }
 
 /// A task to be made.
