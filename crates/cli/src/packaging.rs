@@ -17,6 +17,32 @@ pub enum Verb {
     Create(Create),
 }
 
+/// Where a version is worked on.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Workplace {
+    /// Connector configuration that says where the packaging machine runs: name or id
+    #[arg(long, value_name = "CONNECTOR")]
+    connector: String,
+    /// File name of the packaging disk; the machine is named after it
+    #[arg(long, value_name = "FILENAME")]
+    disk: String,
+    /// Format of the packaging disk; the connector's own when left out
+    #[arg(long)]
+    format: Option<String>,
+}
+
+impl Workplace {
+    /// The id of its connector.
+    pub fn connector(&self, client: &Client) -> Result<Uuid, Failure> {
+        Ok(resolve::connector(client, &self.connector)?.id)
+    }
+
+    /// Its packaging disk.
+    pub fn packaging_disk(&self) -> PackagingDisk {
+        PackagingDisk { file_name: self.disk.clone(), format: self.format.clone() }
+    }
+}
+
 /// What creating takes.
 #[derive(Debug, clap::Args)]
 pub struct Create {
@@ -28,15 +54,8 @@ pub struct Create {
     /// OS layer that the machine runs, as LAYER (its newest deployable version), LAYER/VERSION or a version's id
     #[arg(long, value_name = "LAYER[/VERSION]")]
     os: String,
-    /// Connector configuration that says where the packaging machine runs: name or id
-    #[arg(long, value_name = "CONNECTOR")]
-    connector: String,
-    /// File name of the packaging disk; the machine is named after it
-    #[arg(long, value_name = "FILENAME")]
-    disk: String,
-    /// Format of the packaging disk; the connector's own when left out
-    #[arg(long)]
-    format: Option<String>,
+    #[command(flatten)]
+    workplace: Workplace,
     /// Max layer size in GiB, thin: how large the packaging disk is; 100, or the OS version's size when that is larger
     #[arg(long, value_name = "GIB")]
     size: Option<u32>,
@@ -78,11 +97,11 @@ pub fn patterns(path: &Path) -> Result<String, Failure> {
 fn request(kind: LayerKind, create: &Create, client: &Client) -> Result<NewLayer, Failure> {
     let packaging = Packaging {
         os_version_id: resolve::version_of(client, &create.os, LayerKind::Os)?.id,
-        connector_id: resolve::connector(client, &create.connector)?.id,
+        connector_id: create.workplace.connector(client)?,
         max_layer_size_gib: create.size,
         platform_version_id: resolve::wanted(client, create.platform.as_deref(), LayerKind::Platform)?,
         prerequisite_version_ids: resolve::apps(client, &create.prerequisites)?,
-        packaging_disk: PackagingDisk { file_name: create.disk.clone(), format: create.format.clone() },
+        packaging_disk: create.workplace.packaging_disk(),
     };
     let exclusions = create.exclusions.as_deref().map(patterns);
     Ok(NewLayer {

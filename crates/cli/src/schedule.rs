@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::packaging::Workplace;
 use crate::resolve;
 use crate::table::{Cell, Sheet};
 use crate::terminal::{Terminal, View, actions};
@@ -11,8 +12,7 @@ use crate::wait::{Waiting, follow_and_print};
 use clap::Subcommand;
 use serde_json::Value;
 use shale_api::{
-    Comment, EditSchedule, LayerKind, NewSchedule, PackagingDisk, RunSchedule, Schedule, ScheduledVersion,
-    VersionCreated,
+    Comment, EditSchedule, LayerKind, NewSchedule, RunSchedule, Schedule, ScheduledVersion, VersionCreated,
 };
 use uuid::Uuid;
 
@@ -68,15 +68,8 @@ pub struct Create {
     /// The versions' names; {date} and {time} stand for when it was due
     #[arg(long, value_name = "NAME", default_value = "{date}")]
     version: String,
-    /// Connector configuration that says where the packaging machine runs: name or id
-    #[arg(long, value_name = "CONNECTOR")]
-    connector: String,
-    /// File name of the packaging disk; the machine is named after it
-    #[arg(long, value_name = "FILENAME")]
-    disk: String,
-    /// Format of the packaging disk; the connector's own when left out
-    #[arg(long)]
-    format: Option<String>,
+    #[command(flatten)]
+    workplace: Workplace,
     /// Max layer size in GiB, thin; 100, or the base version's size when that is larger
     #[arg(long, value_name = "GIB")]
     size: Option<u32>,
@@ -174,9 +167,9 @@ fn request(create: Create, client: &Client, terminal: &Terminal) -> Result<NewSc
         max_layer_size_gib: create.size,
         os_version_id: resolve::wanted(client, create.os.as_deref(), LayerKind::Os)?,
         prerequisite_version_ids: if prerequisites.is_empty() { None } else { Some(prerequisites) },
-        connector_id: resolve::connector(client, &create.connector)?.id,
+        connector_id: create.workplace.connector(client)?,
         platform_version_id: resolve::wanted(client, create.platform.as_deref(), LayerKind::Platform)?,
-        packaging_disk: PackagingDisk { file_name: create.disk, format: create.format },
+        packaging_disk: create.workplace.packaging_disk(),
         unattended,
     };
     Ok(NewSchedule {

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::download;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::layer::path_on_server;
+use crate::packaging::Workplace;
 use crate::resolve::{self, VersionRef};
 use crate::table::{Cell, Sheet};
 use crate::terminal::{Terminal, View, actions, word};
@@ -13,8 +14,8 @@ use crate::wait::{Waiting, conclude, follow, follow_and_print};
 use clap::Subcommand;
 use serde_json::json;
 use shale_api::{
-    AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, LayerKind, Machine, PackagingDisk,
-    PruneVersions, PrunedVersion, PrunedVersions, Task, Version, VersionCreated,
+    AddVersion, Comment, EditVersion, ExportVersion, FinalizeVersion, LayerKind, Machine, PruneVersions,
+    PrunedVersion, PrunedVersions, Task, Version, VersionCreated,
 };
 use uuid::Uuid;
 
@@ -107,15 +108,8 @@ pub struct Add {
     layer: String,
     /// The new version's name
     name: String,
-    /// Connector configuration that says where the packaging machine runs: name or id
-    #[arg(long, value_name = "CONNECTOR")]
-    connector: String,
-    /// File name of the packaging disk; the machine is named after it
-    #[arg(long, value_name = "FILENAME")]
-    disk: String,
-    /// Format of the packaging disk; the connector's own when left out
-    #[arg(long)]
-    format: Option<String>,
+    #[command(flatten)]
+    workplace: Workplace,
     /// Version to start from: name or id; the newest deployable one when left out
     #[arg(long, value_name = "VERSION")]
     base: Option<String>,
@@ -223,11 +217,11 @@ fn run_add(add: Add, client: &Client, terminal: &Terminal) -> Outcome {
         description: add.description,
         max_layer_size_gib: add.size,
         base_version_id: base.map(|version| version.id),
-        connector_id: resolve::connector(client, &add.connector)?.id,
+        connector_id: add.workplace.connector(client)?,
         os_version_id: resolve::wanted(client, add.os.as_deref(), LayerKind::Os)?,
         platform_version_id: resolve::wanted(client, add.platform.as_deref(), LayerKind::Platform)?,
         prerequisite_version_ids: if prerequisites.is_empty() { None } else { Some(prerequisites) },
-        packaging_disk: PackagingDisk { file_name: add.disk, format: add.format },
+        packaging_disk: add.workplace.packaging_disk(),
         unattended: add.unattended.sent(client, terminal, None)?,
         comment: add.comment,
     };
