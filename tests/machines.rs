@@ -5,9 +5,11 @@
 //!   windows_layers   layers of Windows, with Wine for Windows; needs /dev/fuse
 //!   unattended       versions that scripts make
 //!   live             machines at work: what is outstanding in them
+//!   programs         what of this host they run
 //! ```
 
 mod layering;
 mod live;
+mod programs;
 mod unattended;
 mod windows_layers;

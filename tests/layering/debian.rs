@@ -1,7 +1,7 @@
 //! A Debian disk that boots by itself, and packages of Debian that are installed in its machines without a network. Both are made
 //! once, of packages fetched from a mirror, and kept in `build/layering`.
 
-use super::judge::run;
+use crate::programs::run;
 use std::path::{Path, PathBuf};
 
 /// What is installed in machines, with all that it needs and the disk has not.

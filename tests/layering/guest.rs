@@ -2,7 +2,7 @@
 //! translated.
 
 use super::PATIENCE;
-use super::judge::run;
+use crate::programs::run;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

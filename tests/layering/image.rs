@@ -1,9 +1,10 @@
 //! The images that the layers become: looked into as they lie there, booted without Shale, and booted by it.
 
 use super::guest::Guest;
-use super::judge::{Machine, Root, run};
+use super::judge::{Machine, Root};
 use super::patch::nothing_started_it;
 use super::{LEFT_BEHIND, Proof, UEFI};
+use crate::programs::run;
 use std::path::Path;
 
 /// The template, and the one whose images are generalized.

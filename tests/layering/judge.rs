@@ -1,5 +1,6 @@
 //! Judges that know nothing of Shale: e2fsprogs and sleuthkit on a disk, and QEMU, which boots it.
 
+use crate::programs::run;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -11,21 +12,6 @@ use std::time::Duration;
 
 /// Where the root file system of the Debian disk begins: see `scripts/make-debian-disk`.
 const ROOT: u64 = 66 << 20;
-
-/// Runs a program that must succeed; answers what it printed.
-#[track_caller]
-pub fn run(program: &str, words: &[&str]) -> String {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output = Command::new(program).args(words).env("PATH", path).output();
-    let output = output.unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{program} {words:?}: {told}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    told
-}
 
 /// The root file system of a raw disk.
 pub struct Root {

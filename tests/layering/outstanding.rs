@@ -6,7 +6,7 @@
 //! ```
 
 use super::guest::Guest;
-use super::judge::run;
+use crate::programs::run;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 //!                                         └──────────── in mounts of their own, which go with them ────────┘
 //! ```
 
-use super::{run, tool};
+use crate::programs::{run, tool};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

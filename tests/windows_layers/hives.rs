@@ -12,7 +12,7 @@
 //! known by their value, and marked again for Wine.
 
 use super::registry::Registry;
-use super::run;
+use crate::programs::run;
 use std::fs;
 use std::path::{Path, PathBuf};
 

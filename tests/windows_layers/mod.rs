@@ -18,6 +18,7 @@ mod package;
 mod registry;
 mod wine;
 
+use crate::programs::run;
 use drive::{START, Source, Volume};
 use hives::Hives;
 use package::{ABACUS, Program, SUNDIAL};
@@ -93,27 +94,6 @@ const ENVIRONMENT: &str = r"ControlSet001\Control\Session Manager\Environment";
 const DISKS: &str = r"ControlSet001\Control\Class\{4d36e967-e325-11ce-bfc1-08002be10318}";
 /// When Wine made a driver; it is another time at each of its starts.
 const DRIVER_DATE: &str = "DriverDateData";
-
-/// A program, of the system too.
-pub fn tool(program: &str) -> Command {
-    let mut tool = Command::new(program);
-    tool.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
-    tool
-}
-
-/// Runs a program that must succeed; answers what it printed.
-#[track_caller]
-pub fn run(program: &str, words: &[&str]) -> String {
-    let output = tool(program).args(words).output();
-    let output = output.unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{program} {words:?}: {told}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    told
-}
 
 /// Has Shutdown For Finalize built where the server looks for it.
 fn build_tool() {

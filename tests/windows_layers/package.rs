@@ -3,7 +3,7 @@
 //! Each has a program, values in the registry, an entry in the start menu, a place in `PATH`; both have the same component
 //! with a library, both set the same value, and both add to the same list.
 
-use super::run;
+use crate::programs::run;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
