@@ -93,7 +93,7 @@ impl<'a> Windows<'a> {
     pub fn by_itself(&self, is_over: impl Fn() -> bool) {
         let mut command = self.drive.volume.command("wine");
         // Services alone do not keep Wine on.
-        let command = prepared(&mut command, self.prefix.path()).args(["cmd", "/c", "pause"]);
+        let command = prepared(&mut command, self.prefix.path()).args([&place("cmd"), "/c", "pause"]);
         let mut held = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while !is_over() {
@@ -108,7 +108,8 @@ impl<'a> Windows<'a> {
     #[track_caller]
     pub fn run(&self, program: &str, words: &[&str]) -> String {
         let mut command = self.drive.volume.command("wine");
-        let output = prepared(&mut command, self.prefix.path()).arg(program).args(words).output().unwrap();
+        let output =
+            prepared(&mut command, self.prefix.path()).arg(place(program)).args(words).output().unwrap();
         assert!(output.status.success(), "{program} {words:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).replace('\r', "")
     }
@@ -139,6 +140,15 @@ impl<'a> Windows<'a> {
 impl Drop for Windows<'_> {
     fn drop(&mut self) {
         self.server("-k");
+    }
+}
+
+/// The place of a program. Wine has another program start one that is only named, which may fail on a busy host.
+fn place(program: &str) -> String {
+    match program {
+        _ if program.contains(['/', '\\']) => program.to_owned(),
+        "regedit" => r"C:\windows\regedit.exe".to_owned(),
+        _ => format!(r"C:\windows\system32\{program}.exe"),
     }
 }
 

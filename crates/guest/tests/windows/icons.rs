@@ -119,7 +119,7 @@ fn the_icon_shuts_down_and_the_menus_entry_only_expedites_and_checks() {
         fs::copy(file(name), desktop.join(name)).unwrap();
         let _ = fs::remove_file(wine.path("ProgramData/Shale/integrity.json"));
         let place = format!(r"C:\users\Public\Desktop\{name}");
-        let ended = wine.command("start").args(["/wait", &place]).output().unwrap();
+        let ended = wine.system("start").args(["/wait", &place]).output().unwrap();
         assert_eq!(ended.status.code(), Some(0), "{name}: {ended:?}");
         assert_eq!(wine.report()["shutting_down"], shuts_down, "{name}");
     }

@@ -119,18 +119,18 @@ impl Unattended {
         }
     }
 
-    /// Waits until the service has ended.
-    fn stops(&self) {
+    /// Waits until no process has this in its command.
+    fn ends(&self, what: &str) {
         let deadline = Instant::now() + PATIENCE;
         let here = self.wine.path("..").canonicalize().unwrap();
         let of_us = |process: &Path| {
             let told = |what| fs::read(process.join(what)).unwrap_or_default();
             let has =
                 |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
-            has(&told("cmdline"), "shale-run.exe") && has(&told("environ"), here.to_str().unwrap())
+            has(&told("cmdline"), what) && has(&told("environ"), here.to_str().unwrap())
         };
         while fs::read_dir("/proc").unwrap().flatten().any(|process| of_us(&process.path())) {
-            assert!(Instant::now() < deadline, "the service does not end");
+            assert!(Instant::now() < deadline, "{what} does not end");
             sleep(Duration::from_millis(100));
         }
     }
@@ -141,6 +141,8 @@ impl Unattended {
 
     /// Takes all of it out again.
     fn remove(mut self) {
+        // It would end what else is run.
+        self.ends("wineboot.exe");
         self.wine.unkey(KEY);
         self.wine.unset(PORTS, "COM2");
         fs::remove_file(self.wine.path("../dosdevices/r:")).unwrap();
@@ -216,7 +218,7 @@ fn powershell_runs_a_script_without_questions_and_one_that_fails_leaves_windows_
         }
         other => panic!("{other:?}"),
     }
-    unattended.stops();
+    unattended.ends("shale-run.exe");
     assert!(!unattended.wine.trace().contains("--end-session"), "it stays on");
     fs::remove_file(&shell).unwrap();
     if had {

@@ -179,7 +179,7 @@ fn a_real_installation_is_found_while_it_runs() {
         "msibuild",
         &[package, "-q", "INSERT INTO `InstallExecuteSequence` (`Action`, `Sequence`) VALUES ('Hold', 1510)"],
     );
-    let mut command = wine.command("msiexec");
+    let mut command = wine.system("msiexec");
     let mut installation =
         command.args(["/i", r"C:\thing.msi", "/qn"]).stdout(Stdio::null()).spawn().unwrap();
     let expected = [("msi_in_progress".to_owned(), "msiexec.exe is running".to_owned())];

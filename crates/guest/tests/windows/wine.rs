@@ -141,8 +141,15 @@ impl Wine {
         fs::write(path, text).unwrap();
     }
 
+    /// A program, by its place.
     pub fn command(&self, program: &str) -> Command {
         wine_command(&self.prefix, program)
+    }
+
+    /// A program of Windows, by its place as well: one that is only named is started by another one, which seldom, in a
+    /// Windows that was turned on just now, told that it could not ("ShellExecuteEx failed: Internal error").
+    pub fn system(&self, program: &str) -> Command {
+        self.command(&format!(r"C:\windows\system32\{program}.exe"))
     }
 
     /// Runs the program, with the stand-ins for libraries.
@@ -176,7 +183,7 @@ impl Wine {
 
     #[track_caller]
     fn registry(&self, words: &[&str]) {
-        let ended = self.command("reg").args(words).arg("/f").output().unwrap();
+        let ended = self.system("reg").args(words).arg("/f").output().unwrap();
         assert!(ended.status.success(), "reg {words:?}: {ended:?}");
     }
 
@@ -199,7 +206,7 @@ impl Wine {
         let text = format!("\u{feff}Windows Registry Editor Version 5.00\r\n\r\n{registry}\r\n");
         let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         fs::write(self.path("import.reg"), text).unwrap();
-        let ended = self.command("regedit").arg(r"C:\import.reg").output().unwrap();
+        let ended = self.command(r"C:\windows\regedit.exe").arg(r"C:\import.reg").output().unwrap();
         assert!(ended.status.success(), "{ended:?}");
     }
 
@@ -223,7 +230,7 @@ impl Wine {
 
     /// Whether the registry has this key.
     pub fn has_key(&self, key: &str) -> bool {
-        self.command("reg").args(["query", key]).output().unwrap().status.success()
+        self.system("reg").args(["query", key]).output().unwrap().status.success()
     }
 
     /// Starts a program under this name that works on, and holds a mutex if one is named.
