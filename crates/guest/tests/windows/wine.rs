@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// The program's place in Windows, and that of its icon's target.
 pub const PROGRAM: &str = r"C:\Program Files\Shale\shutdown-for-finalize.exe";
@@ -181,10 +183,20 @@ impl Wine {
         findings.iter().map(|one| (text(&one["code"]), details(&one["details"]))).collect()
     }
 
+    /// Has `reg` change the registry. It only prepares a test, and is asked up to three times: once, in a Windows that was
+    /// turned on just before, its process was gone before it had begun, and why was not to be found out.
     #[track_caller]
     fn registry(&self, words: &[&str]) {
-        let ended = self.system("reg").args(words).arg("/f").output().unwrap();
-        assert!(ended.status.success(), "reg {words:?}: {ended:?}");
+        let mut failed = Vec::new();
+        while failed.len() < 3 {
+            let ended = self.system("reg").args(words).arg("/f").output().unwrap();
+            if ended.status.success() {
+                return;
+            }
+            failed.push(ended);
+            sleep(Duration::from_secs(1));
+        }
+        panic!("reg {words:?}: {failed:?}\n{}", self.trace());
     }
 
     /// Sets a value in the registry.
