@@ -4,16 +4,23 @@ use super::bench::Bench;
 use super::{LAYER, NEW, SYSTEM, by_script, kind_of, reserve_script};
 use shale_connector::ErrorKind;
 use shale_server::jobs;
-use shale_task::{Drive, Ending, Journal, MemoryJournal, Runner, WallClock};
+use shale_task::{Drive, Ending, Event, Journal, MemoryJournal, Runner, WallClock};
 use std::fs;
 use std::sync::Arc;
 
-/// Runs a script whose machine is discarded when the run fails; answers why it did.
-fn discarded(bench: &Bench) -> String {
+/// Runs a script whose machine is discarded when the run fails, from where a log ends; answers how far it came, and the log.
+fn driven(bench: &Bench, log: &[Event]) -> (Drive, Vec<Event>) {
     let journal = Arc::new(MemoryJournal::default());
-    jobs::reserved().iter().for_each(|event| journal.append("task", event).unwrap());
-    let runner = Runner::new(journal, Arc::new(WallClock), Arc::new(()));
-    match runner.drive("task", &kind_of("add_version"), bench.world(), &by_script(bench, true)).unwrap() {
+    log.iter().for_each(|event| journal.append("task", event).unwrap());
+    let runner = Runner::new(journal.clone(), Arc::new(WallClock), Arc::new(()));
+    let drive =
+        runner.drive("task", &kind_of("add_version"), bench.world(), &by_script(bench, true)).unwrap();
+    (drive, journal.log("task").unwrap())
+}
+
+/// Runs such a script from its beginning; answers why it failed.
+fn discarded(bench: &Bench) -> String {
+    match driven(bench, &jobs::reserved()).0 {
         Drive::Ended(Ending::Failed { why }) => why,
         other => panic!("it does not fail: {other:?}"),
     }
@@ -68,4 +75,28 @@ fn whatever_a_run_fails_of_its_machine_is_discarded_where_that_was_said() {
     let why = discarded(&bench);
     assert!(why.contains("The platform has trouble") && why.contains("was deleted"), "{why}");
     assert_eq!(bench.snapshot(true), before);
+}
+
+#[test]
+fn a_person_is_asked_where_the_server_ended_at_the_same_step_time_and_again() {
+    let bench = Bench::new();
+    bench.add_system(LAYER, SYSTEM);
+    reserve_script(&bench, "done");
+    // As it stands when the examination begins.
+    bench.platform.will_fail([("read", ErrorKind::Damaged)]);
+    let (_, mut log) = driven(&bench, &jobs::reserved());
+    let begins = |event: &Event| matches!(event, Event::Started { step, .. } if step == jobs::EXAMINE);
+    log.truncate(log.iter().position(begins).unwrap() + 1);
+
+    let bench = Bench::new();
+    bench.add_system(LAYER, SYSTEM);
+    reserve_script(&bench, "done");
+    log.extend((2..=3).map(|attempt| Event::Started { step: jobs::EXAMINE.into(), attempt }));
+    match driven(&bench, &log).0 {
+        Drive::Waiting(needs) => {
+            let problem = needs["problem"].as_str().unwrap();
+            assert!(problem.contains("ended during try 3"), "{needs}");
+        }
+        other => panic!("nobody is asked: {other:?}"),
+    }
 }
