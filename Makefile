@@ -23,6 +23,7 @@ clean-demo: ## Stop the demo's server and delete its data
 run: ## Build and run the server with its data in build/shale
 	scripts/setup demo
 	cargo build --release -p shale-volume
+	scripts/guest-tools linux
 	cargo run --release -p shale-server -- serve --data build/shale
 
 test: ## Every test: of the programs, then of the console in a browser, whatever came of the first

@@ -95,6 +95,23 @@ test('a version is added step by step, and its task asks for a person with butto
   await page.getByRole('tooltip', { name: /shut it down first/ }).waitFor();
 });
 
+test('a task unfolds by a click on its line, and by Enter', async () => {
+  const bar = page.getByRole('region', { name: 'Task bar' });
+  const details = bar.getByText('The Packaging Disk has been published.');
+  const line = bar.locator('.task-open .task-title');
+  const title = await line.textContent();
+  await line.click();
+  await details.waitFor({ state: 'detached' });
+  await bar.getByText(title, { exact: true }).click();
+  await details.waitFor();
+  const button = bar.getByRole('button', { name: `Details of ${title}` });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  await details.waitFor({ state: 'detached' });
+  await page.keyboard.press('Enter');
+  await details.waitFor();
+});
+
 test('the screen shows what the guest says as it boots', async () => {
   await page.getByRole('region', { name: 'Task bar' }).getByRole('link', { name: 'Open screen' }).click();
   const screen = page.locator('.screen[data-state=connected] canvas');

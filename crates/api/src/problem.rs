@@ -19,7 +19,7 @@ pub enum Code {
     Conflict,
     /// No such object.
     NotFound,
-    /// The name is taken, or the id was used for something else.
+    /// The id was used for something else.
     Exists,
     /// The object is not in a state that allows this (its `actions` say why).
     NotAllowed,

@@ -18,7 +18,7 @@ pub enum Exit {
     Auth = 3,
     /// No such object.
     NotFound = 4,
-    /// The name is taken, the object's state forbids it, or another task is at work.
+    /// The object's state forbids it, another task is at work, or a file to be written exists already.
     Conflict = 5,
     /// The task ended as failed, canceled or stuck.
     TaskFailed = 6,

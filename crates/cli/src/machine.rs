@@ -263,7 +263,10 @@ pub fn for_screen(text: &str) -> String {
 /// Becomes ssh. Machines come and go on the same ports, so their host keys are remembered by machine, not by port.
 fn ssh(machine: &Machine, user: &str, command: &[String]) -> Outcome {
     let address = machine.ssh.as_deref().ok_or_else(|| {
-        no_such_door(machine, "SSH").hint("the connector's `forward_ssh` setting opens one for new machines")
+        no_such_door(machine, "SSH").hint(
+            "a machine that is off has none: `shale machine start`. A connector of the kind local opens it at each start, unless \
+             its setting `forward_ssh` is off; others do not: use the screen, `shale machine screen`",
+        )
     })?;
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "22"));
     let mut ssh = Command::new("ssh");

@@ -10,7 +10,7 @@ use ureq::http::Method;
 /// What `shale api` takes.
 #[derive(Debug, clap::Args)]
 pub struct Request {
-    /// GET, POST, PATCH or DELETE
+    /// GET, POST, PUT, PATCH or DELETE
     method: String,
     /// Path below /api/v1, with its query
     path: String,
@@ -27,7 +27,7 @@ pub fn run(request: &Request, client: &Client, terminal: &Terminal) -> Outcome {
         }
         other => {
             return Err(Failure::usage(format!(
-                "'{other}' is not a method: use GET, POST, PATCH or DELETE."
+                "'{other}' is not a method: use GET, POST, PUT, PATCH or DELETE."
             )));
         }
     };

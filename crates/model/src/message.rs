@@ -159,7 +159,8 @@ pub fn packaging_instruction(machine: &str, place: &str, powered_on: bool) -> St
     };
     format!(
         "The Packaging Disk has been published. The virtual machine '{machine}' can be found in '{place}'. {next} \
-         When the installation is complete, power off the virtual machine before clicking Finalize on the Action bar."
+         When the installation is complete, power off the virtual machine before clicking Finalize on the Action bar: \
+         Shutdown For Finalize in it checks it and does so."
     )
 }
 
@@ -229,7 +230,8 @@ mod tests {
             packaging_instruction("win-2016-10-18_15-29-40.061", "this server", true),
             "The Packaging Disk has been published. The virtual machine 'win-2016-10-18_15-29-40.061' can be found in \
              'this server'. It has been powered on: log in and install your updates or applications. When the \
-             installation is complete, power off the virtual machine before clicking Finalize on the Action bar."
+             installation is complete, power off the virtual machine before clicking Finalize on the Action bar: \
+             Shutdown For Finalize in it checks it and does so."
         );
         let off = packaging_instruction("m", "here", false);
         assert!(off.contains("It has not been powered on. Power on this virtual machine"), "{off}");

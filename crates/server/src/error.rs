@@ -57,7 +57,7 @@ impl Error {
         Self::new(Code::NotAllowed, detail)
     }
 
-    /// The name or id is taken.
+    /// The id is taken.
     pub fn exists(detail: impl Into<String>) -> Self {
         Self::new(Code::Exists, detail)
     }

@@ -9,7 +9,7 @@
 //!     └──▶ in_system     what composing writes into a system; what it writes is excluded from layers (volume's exclude.toml)
 //! ```
 //!
-//! A server without them works: its machines have no CD, and `shale doctor` says so.
+//! A server without them works: its machines have no CD, and `shale doctor` says which are missing.
 
 use crate::cd::Source;
 use shale_volume::exclude::Family;
@@ -55,6 +55,12 @@ impl Tools {
     /// Whether there is the one that runs scripts in unattended machines of this family.
     pub fn run_scripts(&self, family: Family) -> bool {
         self.folder.as_deref().is_some_and(|folder| at(folder, tool_of(family)).is_file())
+    }
+
+    /// The families of systems for which there is none.
+    pub fn missing(&self) -> Vec<String> {
+        let families = [Family::Linux, Family::Windows].into_iter();
+        families.filter(|family| !self.run_scripts(*family)).map(|family| family.to_string()).collect()
     }
 
     /// The one for Windows.
@@ -151,6 +157,10 @@ mod tests {
         assert_eq!(built.on_cd().len(), 0, "no folder 'debug', so nothing above it");
         fs::create_dir(folder.path().join("debug")).unwrap();
         assert_eq!(Tools::beside(&folder.path().join("debug/shaled")).on_cd().len(), 2);
+        assert!(tools.missing().is_empty());
+        fs::remove_file(folder.path().join("guest/windows").join(WINDOWS.1)).unwrap();
+        assert_eq!(built.missing(), ["Linux", "Windows"]);
+        assert_eq!(Tools::beside(&folder.path().join("shaled")).missing(), ["Windows"]);
         assert!(Tools::has("Shutdown-For-Finalize.EXE") && !Tools::has("setup.exe"));
     }
 

@@ -51,11 +51,17 @@ pub async fn doctor(State(app): State<App>) -> Answer<Json<Doctor>> {
 
 /// Whether packaging machines get Shutdown For Finalize.
 fn tools(app: &App) -> Check {
-    let (outcome, detail, hint) = match app.world.tools.folder() {
-        Some(folder) => (CheckOutcome::Ok, format!("They are in {}.", folder.display()), None),
-        None => (
+    let tools = &app.world.tools;
+    let (outcome, detail, hint) = match (tools.folder(), tools.missing().join(" and ")) {
+        (Some(folder), none) if none.is_empty() => {
+            (CheckOutcome::Ok, format!("They are in {}.", folder.display()), None)
+        }
+        (_, missing) => (
             CheckOutcome::Warning,
-            "Shutdown For Finalize is not there: packaging machines get no CD with it.".to_owned(),
+            format!(
+                "Shutdown For Finalize is not there for {missing}: packaging machines with such a system do not get it, and \
+                 finalizing them stops and asks for it."
+            ),
             Some("Put it into the folder 'guest' beside shaled; scripts/guest-tools builds it.".to_owned()),
         ),
     };
