@@ -29,6 +29,8 @@ const PAUSES: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(1000)];
 /// How long a silent server is waited for. Streams carry a heartbeat every 15 seconds.
 const SILENCE: Duration = Duration::from_secs(120);
+/// The same where files are put into a machine: they are written as a CD, and sent to a pool, before there is an answer.
+const LONG_SILENCE: Duration = Duration::from_secs(3600);
 
 /// Where the server is and how to show who we are, as the command line and the environment say.
 #[derive(Clone, Debug, Default)]
@@ -234,7 +236,11 @@ impl Client {
             request = request.header(*name, *value);
         }
         match body {
-            Some(bytes) => self.agent.run(request.body(bytes)?),
+            Some(bytes) => {
+                let patience = if method == Method::PUT { LONG_SILENCE } else { SILENCE };
+                let request = self.agent.configure_request(request.body(bytes)?);
+                self.agent.run(request.timeout_per_read(Some(patience)).build())
+            }
             // Without a length, "nothing" is a chunk written after the head, to a server that may have answered and gone.
             None if method == Method::POST => self.agent.run(request.body(Vec::new())?),
             None => self.agent.run(request.body(())?),

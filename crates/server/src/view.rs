@@ -90,6 +90,8 @@ fn asking(schedule: &ScheduleRow) -> String {
 pub struct Scene {
     /// Tasks that have not ended.
     pub open: Vec<TaskRow>,
+    /// Tasks that left something behind, and may be tried again.
+    stuck: Vec<TaskRow>,
     /// Platform and app layers, and the OS layers that they belong to.
     belonging: Vec<Belonging>,
     /// Image templates.
@@ -112,7 +114,8 @@ impl Scene {
         uses.extend(templates.iter().flat_map(|row| row.parts().map(|version| (version, named(row)))));
         let schedules = ScheduleRow::list(tx, &Window { after: None, limit: i64::MAX }).await?;
         uses.extend(schedules.iter().flat_map(|row| row.parts().map(|version| (version, asking(row)))));
-        Ok(Self { open, belonging: LayerRow::belonging(tx).await?, templates, schedules, uses })
+        let stuck = TaskRow::stuck(tx).await?;
+        Ok(Self { open, stuck, belonging: LayerRow::belonging(tx).await?, templates, schedules, uses })
     }
 
     /// What uses a version.
@@ -299,16 +302,13 @@ impl Scene {
 
     /// What is known of a connector configuration.
     pub fn connector_facts(&self, connector: &ConnectorRow) -> ConnectorFacts {
-        let id = connector.id.to_string();
-        let uses = |task: &&TaskRow| task.input.get("connector_id").and_then(|v| v.as_str()) == Some(&id);
+        let uses = |task: &&TaskRow| task.names(connector.id);
         let name = |task: &TaskRow| format!("the task \"{}\"", task.title.trim_end_matches('.'));
         let templates = self.templates.iter().filter(|row| row.connector_id == Some(connector.id));
         let schedules = self.schedules.iter().filter(|row| row.connector_id() == Some(connector.id));
         ConnectorFacts {
             name: connector.name.clone(),
-            used_by: self
-                .open
-                .iter()
+            used_by: (self.open.iter().chain(&self.stuck))
                 .filter(uses)
                 .map(name)
                 .chain(templates.map(named))

@@ -230,7 +230,7 @@ fn name_matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// Matching with wild cards, in time of the product of both lengths: on a mismatch only the last wild card is tried again.
-fn wild(
+pub(crate) fn wild(
     pattern: usize,
     text: usize,
     is_wild: impl Fn(usize) -> bool,

@@ -140,6 +140,8 @@ pub(crate) fn of_spelled(layers: &[&Delta], base: &Tree) -> Plan {
             }
         }
     }
+    // Before a file's next name is looked for: that brings what a name that is dropped would have.
+    plan.drop_without_folder(base);
     plan.name_anew(layers);
     plan.drop_missing(base, layers);
     plan.drop_unmoved();

@@ -133,6 +133,13 @@ impl TaskRow {
         rows.into_iter().map(row).collect()
     }
 
+    /// All tasks that are stuck, oldest first: what they left behind is removed by trying again.
+    pub async fn stuck(tx: &mut Tx) -> Result<Vec<Self>> {
+        let rows =
+            sqlx::query(sql(COLUMNS, " WHERE ending = 'stuck' ORDER BY id")).fetch_all(&mut **tx).await?;
+        rows.into_iter().map(row).collect()
+    }
+
     /// The versions that tasks have worked on which have ended.
     pub async fn ended_versions(tx: &mut Tx) -> Result<Vec<Uuid>> {
         let sql = "SELECT DISTINCT version_id FROM tasks WHERE ending IS NOT NULL AND version_id IS NOT NULL";
@@ -140,7 +147,7 @@ impl TaskRow {
         rows.iter().map(|row| id(row, "version_id")).collect()
     }
 
-    /// The first task that was asked to make this version.
+    /// The task that was asked to make this version. There is one: an id is not given again.
     pub async fn that_made(tx: &mut Tx, version: Uuid) -> Result<Option<Self>> {
         let query = sql(
             COLUMNS,

@@ -154,9 +154,16 @@ pub fn needs() -> Needs {
     Arc::new(all.into_iter().map(|(method, path, id)| ((method, path), shale_model::need(&id))).collect())
 }
 
-/// Lets only those through whose role is enough for what they ask.
+/// Lets only those through whose role is enough for what they ask. What changes something is done to its end even if who asked
+/// does not wait for the answer: what the connection's own task does is dropped, wherever it is, when the connection breaks.
 pub async fn authorize(State(needs): State<Needs>, request: Request, next: Next) -> Response {
+    let changes = !is_safe(request.method());
     match permit(&needs, &request) {
+        Ok(role) if changes => match tokio::spawn(view::ROLE.scope(role, next.run(request))).await {
+            Ok(response) => response,
+            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+            Err(e) => Error::unavailable("The server is being stopped").because(e).into_response(),
+        },
         Ok(role) => view::ROLE.scope(role, next.run(request)).await,
         Err(error) => refuse(request, error).await,
     }

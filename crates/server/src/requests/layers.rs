@@ -196,7 +196,8 @@ async fn repeated(tx: &mut Tx, new: &NewLayer) -> Result<Option<TaskRow>> {
     match (task, LayerRow::get(tx, new.id).await?) {
         (Some(task), Some(_)) if task.request == json(new)? => Ok(Some(task)),
         (_, Some(_)) => Err(Error::exists(format!("The id {} belongs to another layer.", new.id))),
-        _ => Ok(None),
+        (Some(_), None) => Err(super::versions::given_up(new.version.id)),
+        (None, None) => Ok(None),
     }
 }
 

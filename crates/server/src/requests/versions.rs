@@ -121,11 +121,19 @@ fn base_of<'a>(new: &AddVersion, versions: &'a [VersionRow]) -> Result<&'a Versi
 /// The task of the same request, when that was made before. Looked for in the transaction that would make it: of
 /// two that come at once, the second finds the first's.
 async fn repeated(tx: &mut Tx, layer: Uuid, (id, request): (Uuid, &Value)) -> Result<Option<TaskRow>> {
-    let Some(version) = VersionRow::get(tx, id).await? else { return Ok(None) };
-    match TaskRow::that_made(tx, id).await? {
-        Some(task) if version.layer_id == layer && task.request == *request => Ok(Some(task)),
+    match (VersionRow::get(tx, id).await?, TaskRow::that_made(tx, id).await?) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(given_up(id)),
+        (Some(version), Some(task)) if version.layer_id == layer && task.request == *request => {
+            Ok(Some(task))
+        }
         _ => Err(Error::exists(format!("The id {id} belongs to another version."))),
     }
+}
+
+/// Why an id is not given to a version again: what its task left, and what is asked of it, goes by that id.
+pub(super) fn given_up(id: Uuid) -> Error {
+    Error::exists(format!("The version with the id {id} was given up or deleted: ask under another id."))
 }
 
 /// A version that was asked for, and the task that makes it.

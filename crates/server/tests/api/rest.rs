@@ -4,7 +4,9 @@ use crate::service::{Service, text};
 use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
-use serde_json::json;
+use serde_json::{Value, json};
+use shale_server::catalog::{TaskRow, now};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,6 +130,66 @@ fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_stays_while_a_task_needs_it_one_that_is_stuck_too() {
+    let service = Service::start().await;
+    let id = Uuid::now_v7();
+    let path = format!("/connectors/{id}");
+    let order = json!({ "id": id, "name": "second", "kind": "local", "settings": {} });
+    service.post("/connectors", order).await.expect(201);
+    let task = TaskRow {
+        id: Uuid::now_v7(),
+        kind: "publish_image".into(),
+        title: "Publish an image.".into(),
+        layer_id: None,
+        version_id: None,
+        input: json!({ "connector_id": null, "boot": id }),
+        request: Value::Null,
+        created_by: "a test".into(),
+        comment: String::new(),
+        created_at: now(),
+        updated_at: now(),
+        ending: None,
+        error: None,
+        finished_at: None,
+    };
+    let mut tx = service.app.world.catalog.begin().await.unwrap();
+    task.insert(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    for (ending, status) in [(None, 409), (Some("stuck"), 409), (Some("failed"), 204)] {
+        let mut tx = service.app.world.catalog.begin().await.unwrap();
+        if let Some(ending) = ending {
+            TaskRow::reopen(&mut tx, task.id).await.unwrap();
+            TaskRow::end(&mut tx, task.id, ending, None).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let answer = service.delete(&path).await;
+        if status == 409 {
+            let problem = answer.refused(409, "not_allowed");
+            assert!(text(&problem["detail"]).contains("Publish an image"), "{ending:?}: {problem}");
+        } else {
+            answer.expect(status);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_is_done_to_its_end_though_nobody_waits_for_the_answer() {
+    let service = Service::start().await;
+    let (layer, _) = service.layer("Debian").await;
+    let path = format!("/layers/{layer}");
+    // Nothing can be written meanwhile.
+    let held = service.app.world.catalog.begin().await.unwrap();
+    let asked = service.patch(&path, json!({ "name": "Renamed" }));
+    assert!(tokio::time::timeout(Duration::from_secs(1), asked).await.is_err(), "it waits, and is given up");
+    drop(held);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while service.get(&path).await.expect(200)["name"] != "Renamed" {
+        assert!(Instant::now() < deadline, "it was dropped half-way");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -164,6 +164,8 @@ async fn while_a_version_is_made_its_layer_and_base_are_taken_and_cancelling_lea
     assert!(!allowed(&ended, "cancel"));
     service.order(&format!("/tasks/{id}/cancel")).await.refused(409, "not_allowed");
     service.get(&format!("/versions/{version}")).await.refused(404, "not_found");
+    let problem = service.post(&path, order).await.refused(409, "exists");
+    assert!(text(&problem["detail"]).contains("another id"), "{problem}");
     assert!(!service.overlay(&version).await.parent().unwrap().exists(), "its folder is gone");
     let mut after = service.holdings().await;
     after["layers"][0]["updated_at"] = before["layers"][0]["updated_at"].clone();

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use shale_disk::{Error, ErrorKind, Result};
 
 use super::name::Name;
+use crate::exclude::wild;
 
 /// What every layer starts from.
 const SHIPPED: &str = include_str!("exclude.toml");
@@ -113,12 +114,8 @@ impl Exclusions {
 
 /// Whether a pattern, of folded names, is for a path.
 pub(super) fn fits(pattern: &[Name], path: &[Name]) -> bool {
-    match (pattern, path) {
-        ([], []) => true,
-        ([any, rest @ ..], _) if any.is("**") => (0..=path.len()).any(|skipped| fits(rest, &path[skipped..])),
-        ([first, rest @ ..], [name, names @ ..]) => name_fits(first, name) && fits(rest, names),
-        _ => false,
-    }
+    let is_same = |p: usize, n: usize| name_fits(&pattern[p], &path[n]);
+    wild(pattern.len(), path.len(), |p| pattern[p].is("**"), is_same)
 }
 
 fn name_fits(pattern: &Name, name: &Name) -> bool {
@@ -160,6 +157,11 @@ mod tests {
         for (key, expected) in [(r"A\B", true), (r"a\x\y\b", true), ("A", false), (r"A\x", false)] {
             assert_eq!(more.key(&path(key)), expected, "{key}");
         }
+        // Each wild card tried at each name, for all of them, would take longer than anybody lives.
+        let many = format!("[SOFTWARE]\nkeys = ['{}B']", "**\\".repeat(300));
+        let many = Exclusions::default().with(Which::Software, &many).unwrap();
+        let deep = path("x\\".repeat(200).trim_end_matches('\\'));
+        assert!(!many.key(&deep) && many.key(&[deep, path("b")].concat()));
         for wrong in ["[SAM]\nkeys = []", "[SYSTEM]\nkey = []", "[SYSTEM]\nkeys = ['A\\\\B']"] {
             assert!(Exclusions::default().with(Which::System, wrong).is_err(), "{wrong}");
         }

@@ -113,6 +113,23 @@ fn the_next_name_of_a_file_brings_its_content_where_the_first_is_lost() {
 }
 
 #[test]
+fn the_next_name_of_a_file_brings_its_content_where_the_folder_of_the_first_is_missing() {
+    let name = || item(Kind::File, 0o644, Body::NameOf(b"d/a".to_vec()));
+    let layer = delta(&[("d/a", file(1)), ("e/b", name()), ("e/c", name())]);
+    for there in [&[("e", Kind::Folder)][..], &[("d", Kind::File), ("e", Kind::Folder)]] {
+        let plan = plan(&[&layer], &base(there));
+        assert_eq!(told(&plan), [("e/b", 0), ("e/c", 0)]);
+        assert_eq!(why(&plan), [("d/a", 0, Why::NoFolder)]);
+        let body = |path: &[u8]| match &plan.changes[path].change {
+            Change::Put(item) => item.body.clone(),
+            Change::Removed => panic!(),
+        };
+        assert_eq!(body(b"e/b"), Body::New(streams(1)));
+        assert_eq!(body(b"e/c"), Body::NameOf(b"e/b".to_vec()));
+    }
+}
+
+#[test]
 fn a_change_to_what_is_not_there_is_told_unless_it_brings_all() {
     let filled = |content: Option<Content>| Body::Filled(BTreeMap::from([(Vec::new(), content)]));
     let content = streams(1).remove(&[][..]);
