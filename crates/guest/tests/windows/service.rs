@@ -228,24 +228,6 @@ fn powershell_runs_a_script_without_questions_and_one_that_fails_leaves_windows_
 }
 
 #[test]
-fn a_run_that_leaves_something_to_whoever_logs_on_fails_and_names_it() {
-    let key = r"HKLM\Software\Microsoft\Windows\CurrentVersion\RunOnce";
-    let text = format!("@reg add {key} /v finish /d \"setup.exe /finish\" /f\r\n");
-    let mut unattended = Unattended::new("install.cmd", &text, OnRestart::Restart);
-    let lines = unattended.start();
-    match lines.last() {
-        Some(Line::Ended { outcome: Outcome::Failed, text, .. }) => {
-            assert!(text.contains(r"RunOnce\finish: setup.exe /finish"), "{text}");
-        }
-        other => panic!("{other:?}"),
-    }
-    unattended.ends("shale-run.exe");
-    assert!(!unattended.wine.trace().contains("--end-session"), "it stays on, and is not restarted");
-    unattended.wine.unset(key, "finish");
-    unattended.remove();
-}
-
-#[test]
 fn a_run_in_which_ngen_has_work_left_does_it_and_ends_well() {
     let mut unattended = Unattended::new("net.cmd", "@exit /b 0\r\n", OnRestart::Restart);
     framework::install(&unattended.wine, "stopped");
