@@ -104,8 +104,8 @@ test('who is given another role has its buttons on the page that is open', async
   await until('the button to be off', async () => (await create.getAttribute('aria-disabled')) === 'true');
   const user = (await api(ada.page, 'GET', '/users')).items.find(({ name }) => name === GRACE.name);
   await api(ada.page, 'PATCH', `/users/${user.id}`, { role: 'editor' });
-  await until('the button to be on', async () => (await create.count()) === 0 || (await create.getAttribute('aria-disabled')) !== 'true');
-  await grace.page.getByRole('link', { name: 'Create OS Layer' }).or(create).first().click();
+  // A button that may be pressed is a link: of the one that was there nothing can be asked any more.
+  await grace.page.getByRole('link', { name: 'Create OS Layer' }).first().click();
   await heading(grace.page, 'Create OS Layer');
 });
 
