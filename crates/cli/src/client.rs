@@ -236,11 +236,11 @@ impl Client {
             request = request.header(*name, *value);
         }
         match body {
-            Some(bytes) => {
-                let patience = if method == Method::PUT { LONG_SILENCE } else { SILENCE };
+            Some(bytes) if method == Method::PUT => {
                 let request = self.agent.configure_request(request.body(bytes)?);
-                self.agent.run(request.timeout_per_read(Some(patience)).build())
+                self.agent.run(request.timeout_per_read(Some(LONG_SILENCE)).build())
             }
+            Some(bytes) => self.agent.run(request.body(bytes)?),
             // Without a length, "nothing" is a chunk written after the head, to a server that may have answered and gone.
             None if method == Method::POST => self.agent.run(request.body(Vec::new())?),
             None => self.agent.run(request.body(())?),

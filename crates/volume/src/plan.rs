@@ -145,6 +145,7 @@ pub(crate) fn of_spelled(layers: &[&Delta], base: &Tree) -> Plan {
     plan.name_anew(layers);
     plan.drop_missing(base, layers);
     plan.drop_unmoved();
+    // Again: what was dropped since may be a folder.
     plan.drop_without_folder(base);
     plan
 }

@@ -60,6 +60,14 @@ fn why(plan: &Plan) -> Vec<(&str, usize, Why)> {
     plan.conflicts.iter().map(|c| (std::str::from_utf8(&c.path).unwrap(), told(c).0, told(c).1)).collect()
 }
 
+/// What is planned for the content of an entry.
+fn body(plan: &Plan, path: &[u8]) -> Body {
+    match &plan.changes[path].change {
+        Change::Put(item) => item.body.clone(),
+        Change::Removed => panic!("it goes"),
+    }
+}
+
 #[test]
 fn the_higher_layer_wins_and_the_loss_is_told_unless_both_say_the_same() {
     let low = delta(&[("a", file(1)), ("b", file(2)), ("c", file(3))]);
@@ -104,12 +112,8 @@ fn the_next_name_of_a_file_brings_its_content_where_the_first_is_lost() {
     let name = || item(Kind::File, 0o644, Body::NameOf(b"a".to_vec()));
     let low = delta(&[("a", file(1)), ("b", name()), ("c", name())]);
     let plan = plan(&[&low, &delta(&[("a", file(2))])], &Tree::default());
-    let body = |path: &[u8]| match &plan.changes[path].change {
-        Change::Put(item) => item.body.clone(),
-        Change::Removed => panic!(),
-    };
-    assert_eq!(body(b"b"), Body::New(streams(1)));
-    assert_eq!(body(b"c"), Body::NameOf(b"b".to_vec()));
+    assert_eq!(body(&plan, b"b"), Body::New(streams(1)));
+    assert_eq!(body(&plan, b"c"), Body::NameOf(b"b".to_vec()));
 }
 
 #[test]
@@ -120,12 +124,8 @@ fn the_next_name_of_a_file_brings_its_content_where_the_folder_of_the_first_is_m
         let plan = plan(&[&layer], &base(there));
         assert_eq!(told(&plan), [("e/b", 0), ("e/c", 0)]);
         assert_eq!(why(&plan), [("d/a", 0, Why::NoFolder)]);
-        let body = |path: &[u8]| match &plan.changes[path].change {
-            Change::Put(item) => item.body.clone(),
-            Change::Removed => panic!(),
-        };
-        assert_eq!(body(b"e/b"), Body::New(streams(1)));
-        assert_eq!(body(b"e/c"), Body::NameOf(b"e/b".to_vec()));
+        assert_eq!(body(&plan, b"e/b"), Body::New(streams(1)));
+        assert_eq!(body(&plan, b"e/c"), Body::NameOf(b"e/b".to_vec()));
     }
 }
 
@@ -331,11 +331,7 @@ fn the_first_name_of_a_file_comes_first_in_its_new_spelling_too() {
     let name = |of: &str| item(Kind::File, 0o644, Body::NameOf(of.as_bytes().to_vec()));
     let layer = ntfs(&[("A/x", file(1)), ("B/x", name("A/x")), ("C/x", name("A/x"))]);
     let plan = plan(&[&layer], &base(&[("B", Kind::Folder), ("C", Kind::Folder), ("a", Kind::Folder)]));
-    let body = |path: &[u8]| match &plan.changes[path].change {
-        Change::Put(item) => item.body.clone(),
-        Change::Removed => panic!(),
-    };
-    assert_eq!(body(b"B/x"), Body::New(streams(1)));
-    assert_eq!(body(b"C/x"), Body::NameOf(b"B/x".to_vec()));
-    assert_eq!(body(b"a/x"), Body::NameOf(b"B/x".to_vec()));
+    assert_eq!(body(&plan, b"B/x"), Body::New(streams(1)));
+    assert_eq!(body(&plan, b"C/x"), Body::NameOf(b"B/x".to_vec()));
+    assert_eq!(body(&plan, b"a/x"), Body::NameOf(b"B/x".to_vec()));
 }
